@@ -1,0 +1,2 @@
+#![forbid(unsafe_code)]
+//! The stage of the whole-system tests.
