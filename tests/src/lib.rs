@@ -1,2 +1,28 @@
 #![forbid(unsafe_code)]
-//! The stage of the whole-system tests.
+//! The stage of the whole-system tests: a private copy of this host in which
+//! real programs (sshd, su, sudo, passwd) meet the PAM module, the server and
+//! hostile peers.
+//!
+//! * [`stage`]: the private host, its users, files, addresses and logs.
+//! * [`artefacts`]: where the built module and programs are found.
+//! * [`command`]: running a program on the stage, and daemons kept there.
+//! * [`dialog`]: a program that asks questions on a terminal, and the answers.
+//! * [`ssh`]: the three ways to log in with the real `ssh`.
+//! * [`wait`]: waiting for events, never for time.
+//!
+//! Every test needs root, and says so by failing.
+
+pub mod artefacts;
+pub mod command;
+pub mod dialog;
+pub mod ssh;
+pub mod stage;
+pub mod wait;
+
+pub use command::{Daemon, Output};
+pub use dialog::Dialog;
+pub use ssh::Ssh;
+pub use stage::{Builder, Stage};
+
+/// What a test and the stage's own functions return.
+pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
