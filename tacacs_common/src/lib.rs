@@ -3,7 +3,11 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | [`packet`] | header and bodies of RFC 8907, decode and encode |
+//! | [`obfuscate`] | the MD5 pad |
 //! | [`secret`] | memory of secrets and passwords |
 #![forbid(unsafe_code)]
 
+pub mod obfuscate;
+pub mod packet;
 pub mod secret;
