@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`packet`] | header and bodies of RFC 8907, decode and encode |
 //! | [`obfuscate`] | the MD5 pad |
+//! | [`chap`] | CHAP and MS-CHAP responses |
 //! | [`secret`] | memory of secrets and passwords |
 #![forbid(unsafe_code)]
 
+pub mod chap;
 pub mod obfuscate;
 pub mod packet;
 pub mod secret;
