@@ -6,10 +6,12 @@
 //! | [`packet`] | header and bodies of RFC 8907, decode and encode |
 //! | [`obfuscate`] | the MD5 pad |
 //! | [`chap`] | CHAP and MS-CHAP responses |
+//! | [`exchange`] | state machines of a session, without sockets |
 //! | [`secret`] | memory of secrets and passwords |
 #![forbid(unsafe_code)]
 
 pub mod chap;
+pub mod exchange;
 pub mod obfuscate;
 pub mod packet;
 pub mod secret;
