@@ -7,11 +7,15 @@
 //! | [`obfuscate`] | the MD5 pad |
 //! | [`chap`] | CHAP and MS-CHAP responses |
 //! | [`exchange`] | state machines of a session, without sockets |
+//! | [`hold_down`] | servers that did not answer a moment ago, shared by all processes |
 //! | [`secret`] | memory of secrets and passwords |
+//! | [`statefile`] | small files under root's folders: trust, replace, lock |
 #![forbid(unsafe_code)]
 
 pub mod chap;
 pub mod exchange;
+pub mod hold_down;
 pub mod obfuscate;
 pub mod packet;
 pub mod secret;
+pub mod statefile;

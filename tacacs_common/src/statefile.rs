@@ -1,0 +1,297 @@
+//! Small files that root's processes share: hold-down, session records, the
+//! accounting spool.
+//!
+//! Owns how such a file is trusted, read, replaced and locked. Must never follow
+//! a symbolic link at a name it was given, wait without a limit (the caller may
+//! be sshd), or leave a half-written file behind a valid name.
+//!
+//! A file or folder is trusted when nobody but root could have written it. A
+//! process that is not root also trusts what it owns itself.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::process::{Resource, geteuid, getrlimit};
+
+/// Reads a whole file of at most `max_bytes`; `None` if it does not exist.
+///
+/// A link, a file of the wrong kind, owner, mode or size is an error of kind
+/// [`io::ErrorKind::InvalidData`] that says why; most callers take it for absent.
+pub fn read(path: &Path, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+    let (folder, name) = split(path)?;
+    let bytes = match Folder::open(folder) {
+        Ok(folder) => folder
+            .read(name, max_bytes)
+            .map_err(|error| at(path, &error))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(bytes)
+}
+
+/// Puts a file with these bytes and this mode at `path`: readers see the old file or
+/// the new one, also after a power cut. Leaves nothing behind when it fails.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let (folder, name) = split(path)?;
+    Folder::open(folder)?
+        .replace(name, bytes, mode)
+        .map_err(|error| at(path, &error))
+}
+
+/// Takes the exclusive lock on the file at `path`, made with mode 0600 if missing.
+/// After `wait` it gives up with [`io::ErrorKind::TimedOut`].
+pub fn lock(path: &Path, wait: Duration) -> io::Result<Lock> {
+    let (folder, name) = split(path)?;
+    Folder::open(folder)?
+        .lock(name, wait)
+        .map_err(|error| at(path, &error))
+}
+
+/// An exclusive lock, given back when dropped.
+///
+/// The lock file is readable by its owner alone: whoever may open it may hold it.
+pub struct Lock(File);
+
+impl Lock {
+    /// The locked file, for an owner that keeps its data in it.
+    pub fn file(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said aloud, because a copy of the descriptor in a forked child would keep it.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// An open, trusted folder. What happens in it cannot be led astray by a rename of
+/// the folders above it.
+pub struct Folder(OwnedFd);
+
+impl Folder {
+    /// Opens a folder that must be a folder itself, not a link to one.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        // Without its trailing slash, behind which O_NOFOLLOW would follow a link.
+        let path: PathBuf = path.components().collect();
+        open_folder(rustix::fs::CWD, path.as_os_str()).map_err(|error| at(&path, &error))
+    }
+
+    /// Opens a folder, and makes it first, with exactly this mode, if it is missing.
+    pub fn create(path: &Path, mode: u32) -> io::Result<Self> {
+        let path: PathBuf = path.components().collect();
+        create_folder(rustix::fs::CWD, path.as_os_str(), mode).map_err(|error| at(&path, &error))
+    }
+
+    /// Opens the folder `name` in this one.
+    pub fn sub(&self, name: &OsStr) -> io::Result<Self> {
+        open_folder(&self.0, name)
+    }
+
+    /// Opens the folder `name` in this one, and makes it first if it is missing.
+    pub fn create_sub(&self, name: &OsStr, mode: u32) -> io::Result<Self> {
+        create_folder(&self.0, name, mode)
+    }
+
+    /// Whether the folder belongs to this very process's effective user.
+    pub fn is_own(&self) -> io::Result<bool> {
+        Ok(rustix::fs::fstat(&self.0)?.st_uid == geteuid().as_raw())
+    }
+
+    /// As the function [`read`], for a file in this folder.
+    pub fn read(&self, name: &OsStr, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+        let file = match self.open_file(name, OFlags::RDONLY) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells a file that is too long from one that fits.
+        let bound = u64::try_from(max_bytes).map_or(u64::MAX, |max| max.saturating_add(1));
+        file.take(bound).read_to_end(&mut bytes)?;
+        if bytes.len() > max_bytes {
+            return Err(untrusted(format!("is longer than {max_bytes} bytes")));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// As the function [`replace`], for a file in this folder.
+    pub fn replace(&self, name: &OsStr, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let mut temporary = std::ffi::OsString::from(".");
+        temporary.push(name);
+        temporary.push(format!(".{:016x}", u64::from_ne_bytes(random)));
+
+        let mut file = self.create_file(&temporary, mode)?;
+        let done = write_durably(&mut file, bytes).and_then(|()| self.publish(&temporary, name));
+        if done.is_err() {
+            let _ = self.remove(&temporary);
+        }
+        done
+    }
+
+    /// As the function [`lock`], for a file in this folder.
+    pub fn lock(&self, name: &OsStr, wait: Duration) -> io::Result<Lock> {
+        let file = self.open_file(name, OFlags::RDWR | OFlags::CREATE)?;
+        let start = Instant::now();
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Lock(file)),
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) if start.elapsed() < wait => sleep(Duration::from_millis(1)),
+                Err(Errno::WOULDBLOCK) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        "is locked by another process",
+                    ));
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Makes an empty file that must not exist yet, with exactly this mode.
+    pub fn create_file(&self, name: &OsStr, mode: u32) -> io::Result<File> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o600))?;
+        if let Err(errno) = rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)) {
+            let _ = self.remove(name);
+            return Err(errno.into());
+        }
+        Ok(file.into())
+    }
+
+    /// Opens a trusted regular file.
+    pub fn open_file(&self, name: &OsStr, flags: OFlags) -> io::Result<File> {
+        // NONBLOCK: a FIFO put at this name must not stop the caller.
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        match rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o600)) {
+            Ok(file) => {
+                check(&rustix::fs::fstat(&file)?, FileType::RegularFile)?;
+                Ok(file.into())
+            }
+            Err(Errno::LOOP) => Err(untrusted("is a symbolic link")),
+            Err(Errno::NXIO | Errno::ISDIR) => Err(untrusted("is not a regular file")),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Gives a finished file its name and waits until the name is on the disk.
+    pub fn publish(&self, temporary: &OsStr, name: &OsStr) -> io::Result<()> {
+        rustix::fs::renameat(&self.0, temporary, &self.0, name)?;
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+
+    /// Moves a file to another folder of the same file system.
+    pub fn move_to(&self, name: &OsStr, target: &Self) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.0, name, &target.0, name)?)
+    }
+
+    /// Removes a file.
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// Calls `each` with every name in the folder, in no order.
+    pub fn names(&self, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        let mut entries = rustix::fs::Dir::read_from(&self.0)?;
+        while let Some(entry) = entries.read() {
+            each(entry?.file_name().to_bytes());
+        }
+        Ok(())
+    }
+}
+
+/// Writes the bytes and waits until they are on the disk.
+pub fn write_durably(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    check_size_limit(bytes.len())?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Whether this process may write files of `length` bytes at all.
+///
+/// A setuid program inherits its caller's limits, and writing past this one does not
+/// fail: it kills the process (SIGXFSZ).
+pub(crate) fn check_size_limit(length: usize) -> io::Result<()> {
+    let length = u64::try_from(length).unwrap_or(u64::MAX);
+    match getrlimit(Resource::Fsize).current {
+        Some(limit) if limit < length => Err(Errno::FBIG.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The same error, saying where.
+pub(crate) fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// The folder and the name in it.
+pub(crate) fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
+    let name = path.file_name().ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{}: is not the path of a file", path.display()),
+        )
+    })?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => Ok((folder, name)),
+        _ => Ok((Path::new("."), name)),
+    }
+}
+
+fn open_folder(parent: impl AsFd, name: &OsStr) -> io::Result<Folder> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+        Ok(folder) => {
+            check(&rustix::fs::fstat(&folder)?, FileType::Directory)?;
+            Ok(Folder(folder))
+        }
+        Err(Errno::NOTDIR | Errno::LOOP) => Err(untrusted("is not a directory, or a link to one")),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn create_folder(parent: impl AsFd, name: &OsStr, mode: u32) -> io::Result<Folder> {
+    match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o700)) {
+        Ok(()) => {
+            let folder = open_folder(parent, name)?;
+            // The umask had its say in mkdir; here it has none.
+            rustix::fs::fchmod(&folder.0, Mode::from_raw_mode(mode))?;
+            Ok(folder)
+        }
+        Err(Errno::EXIST) => open_folder(parent, name),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn check(stat: &Stat, kind: FileType) -> io::Result<()> {
+    let euid = geteuid().as_raw();
+    if FileType::from_raw_mode(stat.st_mode) != kind {
+        return Err(untrusted("is not a regular file"));
+    }
+    if stat.st_uid != 0 && stat.st_uid != euid {
+        let uid = stat.st_uid;
+        return Err(untrusted(format!("belongs to uid {uid}; give it to root")));
+    }
+    if stat.st_mode & 0o022 != 0 {
+        return Err(untrusted(
+            "can be written by others; remove their write permission",
+        ));
+    }
+    Ok(())
+}
+
+fn untrusted(why: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.into())
+}
