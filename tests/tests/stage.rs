@@ -1,6 +1,9 @@
 //! The stage itself, with modules of the operating system: what the other tests
 //! of this folder stand on.
 
+use std::fs;
+use std::path::Path;
+
 use e2e::{Result, Stage};
 
 const PAM_UNIX: &str = "\
@@ -36,5 +39,82 @@ fn a_user_logs_in_to_a_real_sshd_with_each_of_its_three_ways() -> Result {
         "{refused}"
     );
     stage.wait_for_log("Failed password for alice")?;
+    Ok(())
+}
+
+#[test]
+fn su_sudo_and_passwd_ask_on_a_terminal_of_their_own() -> Result {
+    let stage = Stage::builder()
+        .user_with_password("alice", 2001, "local-1")
+        .user_with_password("bob", 2002, "local-2")
+        .pam("su", PAM_UNIX)
+        .pam("sudo", PAM_UNIX)
+        .pam("passwd", "password required pam_unix.so\n")
+        .file("/etc/sudoers.d/alice", 0o440, "alice ALL=(ALL) ALL\n")
+        .start()?;
+
+    let su = stage
+        .dialog(&["su", "-", "bob", "-c", "whoami"])
+        .as_user("alice");
+    let su = su.answer("Password:", "local-2").run()?;
+    assert_eq!(su.stdout, "bob\n", "{su}");
+
+    let sudo = stage.dialog(&["sudo", "whoami"]).as_user("alice");
+    let sudo = sudo.answer("password for alice:", "local-1").run()?;
+    assert_eq!(sudo.stdout, "root\n", "{sudo}");
+
+    let passwd = stage.dialog(&["passwd"]).as_user("alice");
+    let passwd = passwd
+        .answer("Current password:", "local-1")
+        .answer("New password:", "some-longer-3")
+        .answer("Retype new password:", "some-longer-3")
+        .run()?;
+    assert_eq!(passwd.code, 0, "{passwd}");
+    let login = stage
+        .dialog(&["su", "-", "alice", "-c", "whoami"])
+        .as_user("bob");
+    let login = login.answer("Password:", "some-longer-3").run()?;
+    assert_eq!(login.stdout, "alice\n", "{login}");
+    Ok(())
+}
+
+#[test]
+fn an_address_can_be_a_black_hole_for_a_while() -> Result {
+    let address = "192.0.2.49".parse()?;
+    let stage = Stage::builder().address(address).start()?;
+    let connect = ["2", "bash", "-c", "exec 3<>/dev/tcp/192.0.2.49/49"];
+
+    assert_eq!(
+        stage.run("timeout", &connect)?.code,
+        1,
+        "nobody listens: refused"
+    );
+    stage.blackhole(address)?;
+    assert_eq!(
+        stage.run("timeout", &connect)?.code,
+        124,
+        "no answer at all"
+    );
+    stage.unblock(address)?;
+    assert_eq!(stage.run("timeout", &connect)?.code, 1, "refused again");
+    Ok(())
+}
+
+#[test]
+fn nothing_of_a_stage_is_left_when_it_is_dropped() -> Result {
+    let stage = Stage::builder().user("alice", 2001).start()?;
+    let daemon = stage.spawn("sleeper", "sleep", &["600"])?;
+    let process = format!("/proc/{}", daemon.pid());
+    assert!(Path::new(&process).exists());
+    assert!(stage.read("/etc/passwd").contains("alice"));
+
+    drop(stage);
+
+    assert!(
+        !Path::new(&process).exists(),
+        "the daemon outlived its stage"
+    );
+    assert!(!fs::read_to_string("/etc/passwd")?.contains("/home/alice:"));
+    drop(daemon);
     Ok(())
 }

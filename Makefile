@@ -1,0 +1,70 @@
+# The one front door. `make` alone says what there is.
+
+PREFIX   ?= /usr
+PAMDIR   ?= $(firstword $(wildcard /usr/lib/$(shell uname -m)-linux-gnu/security /usr/lib64/security) /usr/lib/security)
+SYSCONFDIR ?= /etc
+CARGO    ?= cargo
+INTEROP  := target/interop
+
+# What the tests need beside a Rust toolchain, as Debian 12 names it.
+PACKAGES := gcc libc6-dev libpam0g-dev openssh-server openssh-client sudo passwd pamtester \
+            iproute2 iptables tshark libauthen-tacacsplus-perl python3-venv
+
+PROGRAMS := -p pam_tacplus_rs -p tac_plus -p tacacs_client
+
+.PHONY: help build install demo test lint fmt bench setup clean
+
+help:
+	@echo 'make build     the PAM module, the server and the clients, in target/release'
+	@echo 'make install   put them in place (DESTDIR, PREFIX, PAMDIR are honoured)'
+	@echo 'make demo      a login with TACACS+ to a real sshd, step by step, beside the host'
+	@echo 'make test      everything that is checked; what continuous integration runs'
+	@echo 'make lint      formatting and clippy only'
+	@echo 'make fmt       format the sources'
+	@echo 'make bench     the benchmarks'
+	@echo 'make setup     install what the tests need (Debian)'
+
+build:
+	$(CARGO) build --release --locked $(PROGRAMS)
+
+install: build
+	install -D -m 0644 target/release/libpam_tacplus.so $(DESTDIR)$(PAMDIR)/pam_tacplus.so
+	install -D -m 0755 target/release/tacacs_client $(DESTDIR)$(PREFIX)/bin/tacacs_client
+	install -D -m 0755 target/release/tacplus $(DESTDIR)$(PREFIX)/bin/tacplus
+	install -D -m 0755 target/release/tac_plus $(DESTDIR)$(PREFIX)/sbin/tac_plus
+
+demo: setup-demo build
+	$(CARGO) build --quiet --locked -p e2e --bins
+	$(CARGO) run --quiet --locked -p e2e --bin demo
+
+test: setup
+	tests/all.sh
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+fmt:
+	$(CARGO) fmt --all
+
+bench: build
+	$(CARGO) bench --workspace --locked
+
+# Each part looks first and does nothing when there is nothing to do.
+setup: $(INTEROP)/bin/tacacs_client
+	@tests/setup.sh rust nextest
+
+setup-packages:
+	@tests/setup.sh packages $(PACKAGES)
+
+# The demo needs less than the tests do.
+setup-demo:
+	@tests/setup.sh packages gcc libc6-dev libpam0g-dev openssh-server openssh-client passwd iproute2
+
+# The client of PyPI that the interoperability tests run.
+$(INTEROP)/bin/tacacs_client: | setup-packages
+	python3 -m venv $(INTEROP)
+	$(INTEROP)/bin/pip install --quiet --disable-pip-version-check tacacs_plus==2.6
+
+clean:
+	$(CARGO) clean
