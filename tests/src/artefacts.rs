@@ -1,38 +1,46 @@
 //! Where the built programs and the module are found.
 //!
-//! `TACPLUS_ARTEFACTS` names the folder; without it the workspace's own
-//! `target/release` is taken. Nothing is built here: `make test` does that.
+//! `TACPLUS_ARTEFACTS` names the folder; without it the workspace's
+//! `target/release`, or `target/debug` when there is no other, is taken. Nothing
+//! is built here: `make test` does that.
 
 use std::path::{Path, PathBuf};
 
-/// The workspace's root folder.
+/// Where the stage sees what is under test; in the `PATH` of its programs.
+pub const BUILT: &str = "/run/e2e/built";
+
+/// Where the stage sees the helper programs of this package.
+pub const OWN: &str = "/run/e2e/own";
+
+/// The workspace's root folder, at the same place on the stage.
+#[must_use]
 pub fn workspace() -> &'static Path {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     tests.parent().unwrap_or(tests)
 }
 
-/// The built file `name`, or an error that says how to build it.
-pub fn built(name: &str) -> crate::Result<PathBuf> {
-    let folder = std::env::var_os("TACPLUS_ARTEFACTS")
-        .map_or_else(|| workspace().join("target/release"), PathBuf::from);
-    let path = folder.join(name);
-    if path.is_file() {
-        return Ok(path);
+/// The folder with what is under test, as the host sees it.
+pub(crate) fn built() -> PathBuf {
+    if let Some(folder) = std::env::var_os("TACPLUS_ARTEFACTS") {
+        return folder.into();
     }
-    Err(format!("{} is missing: run `make build` first", path.display()).into())
+    let target = workspace().join("target");
+    let release = target.join("release");
+    let has_module = release.join("libpam_tacplus.so").is_file();
+    if has_module {
+        release
+    } else {
+        target.join("debug")
+    }
 }
 
-/// A helper program of this package (`holder`, `answer`, `peer`): built by cargo
-/// next to the running test or, for the demo, next to the running program.
-pub fn own(name: &str) -> crate::Result<PathBuf> {
+/// The folder with the helper programs, as the host sees it: next to the running
+/// test, or, for the demo, to the running program.
+pub(crate) fn own() -> crate::Result<PathBuf> {
     let exe = std::env::current_exe()?;
-    let found = exe
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join(name));
-    found
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| format!("{name} is missing beside {}", exe.display()).into())
+    let mut folders = exe.ancestors().skip(1).take(2);
+    match folders.find(|folder| folder.join("holder").is_file()) {
+        Some(folder) => Ok(folder.into()),
+        None => Err(format!("the program 'holder' is missing beside {}", exe.display()).into()),
+    }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Output, Result, Stage, artefacts};
+use crate::artefacts::OWN;
+use crate::{Output, Result, Stage};
 
 /// What the helper program `answer` reads on its standard input.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -80,7 +81,7 @@ impl<'a> Dialog<'a> {
 
     /// Runs the command to its end.
     pub fn run(self) -> Result<Output> {
-        let answer = artefacts::own("answer")?.display().to_string();
+        let answer = format!("{OWN}/answer");
         let mut command = self.stage.enter(&[&answer]);
         let mut child = command
             .args(&self.command)

@@ -7,6 +7,8 @@
 //! * [`artefacts`]: where the built module and programs are found.
 //! * [`command`]: running a program on the stage, and daemons kept there.
 //! * [`dialog`]: a program that asks questions on a terminal, and the answers.
+//! * [`interop`]: other people's clients.
+//! * [`peer`]: a scripted, mostly hostile TACACS+ server.
 //! * [`ssh`]: the three ways to log in with the real `ssh`.
 //! * [`wait`]: waiting for events, never for time.
 //!
@@ -15,12 +17,15 @@
 pub mod artefacts;
 pub mod command;
 pub mod dialog;
+pub mod interop;
+pub mod peer;
 pub mod ssh;
 pub mod stage;
 pub mod wait;
 
 pub use command::{Daemon, Output};
 pub use dialog::Dialog;
+pub use peer::{Forged, Peer, Script, Step};
 pub use ssh::Ssh;
 pub use stage::{Builder, Stage};
 

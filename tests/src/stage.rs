@@ -11,10 +11,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::artefacts::{self, BUILT};
 use crate::command::{Daemon, Output};
 use crate::dialog::Dialog;
+use crate::peer::{Peer, Script};
 use crate::ssh::{self, Ssh};
-use crate::{Result, artefacts, wait};
+use crate::{Result, wait};
 
 /// Where PAM modules live on the stage.
 pub const MODULE: &str = "/lib/x86_64-linux-gnu/security/pam_tacplus.so";
@@ -104,9 +106,9 @@ impl Builder {
         for (name, uid, password) in &self.users {
             stage.add_user(name, *uid, password.as_deref())?;
         }
-        if let Ok(module) = artefacts::built("libpam_tacplus.so") {
+        let module = format!("{BUILT}/libpam_tacplus.so");
+        if stage.path(&module).is_file() {
             stage.write(MODULE, 0o644, "")?;
-            let module = module.display().to_string();
             stage
                 .run("mount", &["--bind", &module, MODULE])?
                 .success()?;
@@ -156,11 +158,8 @@ impl Stage {
                 "private",
             ])
             .args(["sh", "-c", include_str!("stage.sh"), "stage.sh"])
-            .args([
-                base.path(),
-                artefacts::workspace(),
-                &artefacts::own("holder")?,
-            ])
+            .args([base.path(), artefacts::workspace()])
+            .args([artefacts::built(), artefacts::own()?])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -265,12 +264,25 @@ impl Stage {
             .unwrap_or(&"49");
         let file = format!("/etc/tac_plus-{port}.conf");
         self.write(&file, 0o600, conf)?;
-        let program = artefacts::built("tac_plus")?.display().to_string();
+        let program = format!("{BUILT}/tac_plus");
+        if !self.path(&program).is_file() {
+            return Err("tac_plus is not built: run `make build`".into());
+        }
         let mut all = vec!["-G", "-C", &file];
         all.extend(args);
         let daemon = self.spawn(&format!("tac_plus-{port}"), &program, &all)?;
         self.wait_for_listener(port.parse()?)?;
         Ok(daemon)
+    }
+
+    /// Starts a scripted server on `127.0.0.1:49`, `[::1]:49`, `unix:/path` ...
+    pub fn peer(&self, address: &str, script: &Script) -> Result<Peer<'_>> {
+        Peer::start(self, address, script, "root")
+    }
+
+    /// The same, run by another user: the owner of its Unix socket's far end.
+    pub fn peer_owned_by(&self, owner: &str, at: &str, script: &Script) -> Result<Peer<'_>> {
+        Peer::start(self, at, script, owner)
     }
 
     /// Waits until somebody listens on this TCP port, without connecting.
@@ -345,7 +357,7 @@ impl Stage {
             .env_clear()
             .env(
                 "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                format!("{BUILT}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
             )
             .env("HOME", "/root")
             .env("LANG", "C.UTF-8")

@@ -3,9 +3,9 @@
 # overlay in memory over the whole root, so that nothing written here reaches
 # the host, and becomes the holder. Must never touch a path of the host.
 #
-# usage: stage.sh BASE WORKSPACE HOLDER     (BASE: an empty folder of the host)
+# usage: stage.sh BASE WORKSPACE BUILT OWN    (BASE: an empty folder of the host)
 set -eu
-base=$1 workspace=$2 holder=$3
+base=$1 workspace=$2 built=$3 own=$4
 root=$base/root
 
 # The host's /proc is still mounted, so this is our process id on the host.
@@ -30,11 +30,13 @@ mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
 ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 
-mkdir -p "$root$workspace"
+mkdir -p "$root$workspace" "$root/run/e2e/built" "$root/run/e2e/own"
 mount --rbind "$workspace" "$root$workspace"
+mount --bind "$built" "$root/run/e2e/built"
+mount --bind "$own" "$root/run/e2e/own"
 
 # Places of the operating system, and those the packages would have made.
-mkdir -p "$root/run/sshd" "$root/run/e2e" "$root/run/lock" "$root/run/tacplus" \
+mkdir -p "$root/run/sshd" "$root/run/lock" "$root/run/tacplus" \
     "$root/var/spool/tacplus" "$root/var/lib/tacplus" "$root/etc/tacplus"
 rm -f "$root/etc/tacplus.conf" "$root/etc/tacplus_servers" "$root/etc/nologin"
 : >"$root/var/log/btmp"
@@ -55,4 +57,4 @@ rmdir /run/host
 
 # Orphans of the stage are ours: the kernel reaps them while this is ignored.
 trap '' CHLD
-exec "$holder" "$pid"
+exec /run/e2e/own/holder "$pid"
