@@ -1,0 +1,357 @@
+//! From a draft to a policy.
+//!
+//! Owns the resolution of names and inheritance: after this every user stands
+//! alone. Linear in the size of the draft, whatever the depth of groups.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tacacs_common::secret::Secret;
+
+use super::draft::{self, At, Draft, Permission, Place, Problem, ServiceName};
+use super::pattern::Pattern;
+use super::{Client, Pair, Policy, Profile, Rules, Service};
+
+/// Where records go if the configuration does not say.
+const DEFAULT_ACCOUNTING: &str = "/var/log/tac_plus.acct";
+/// RFC 8907 section 10.5.1: shorter secrets should not be used.
+const SHORT_SECRET: usize = 16;
+
+impl Policy {
+    /// Compiles a draft and adds to its warnings.
+    ///
+    /// # Errors
+    ///
+    /// The first thing in it that cannot be.
+    pub fn compile(draft: &Draft, warnings: &mut Vec<Problem>) -> Result<Policy, Problem> {
+        let (clients, anybody) = clients(draft, warnings)?;
+        let mut compiler = Compiler {
+            patterns: HashMap::new(),
+            acls: HashMap::new(),
+            warnings,
+        };
+        compiler.acls(draft)?;
+        let mut groups = Groups {
+            drafts: HashMap::new(),
+            done: HashMap::new(),
+        };
+        for group in &draft.groups {
+            if groups.drafts.insert(&group.name.value, group).is_some() {
+                return Err(twice("group", &group.name));
+            }
+        }
+        let mut users = HashMap::with_capacity(draft.users.len());
+        for user in &draft.users {
+            let parent = match &user.member {
+                Some(member) => Some(groups.resolve(member, &mut compiler)?),
+                None => None,
+            };
+            let profile = Arc::new(compiler.profile(user, parent.as_deref())?);
+            if users
+                .insert(Box::from(user.name.value.as_slice()), profile)
+                .is_some()
+            {
+                return Err(twice("user", &user.name));
+            }
+        }
+        groups.check_unused(draft, &mut compiler);
+        let fallback = users.get(b"DEFAULT".as_slice()).cloned();
+        let accounting = draft.accounting.as_ref().map_or_else(
+            || PathBuf::from(DEFAULT_ACCOUNTING),
+            |path| path.value.clone(),
+        );
+        Ok(Policy {
+            clients,
+            anybody,
+            users,
+            fallback,
+            accounting,
+            log_authorization: draft.log_authorization,
+        })
+    }
+}
+
+type Clients = (HashMap<IpAddr, Arc<Client>>, Option<Arc<Client>>);
+
+fn clients(draft: &Draft, warnings: &mut Vec<Problem>) -> Result<Clients, Problem> {
+    let mut clients = HashMap::new();
+    let mut seen: HashMap<&[u8], IpAddr> = HashMap::new();
+    for host in &draft.hosts {
+        let address = host.address.value;
+        let Some(key) = host.key.as_ref().or(draft.key.as_ref()) else {
+            return Err(Problem::new(host.address.place, format!("host {address} has no key"))
+                .hint("add 'key = \"...\"' to it: without one anybody could answer in its name (RFC 8907 section 10.5.2)"));
+        };
+        if let Some(own) = &host.key {
+            warn_if_short(own, warnings);
+            if let Some(other) = seen.insert(own.value.expose(), address) {
+                let message = format!("host {address} has the same key as host {other}");
+                warnings.push(
+                    Problem::new(own.place, message).hint("give every client a secret of its own"),
+                );
+            }
+        }
+        let client = Client {
+            secret: Arc::clone(&key.value),
+            prompt: host.prompt.as_ref().map(|prompt| prompt.value.clone()),
+            enable: host.enable.as_ref().map(|enable| Arc::clone(&enable.value)),
+        };
+        if clients.insert(address, Arc::new(client)).is_some() {
+            return Err(Problem::new(
+                host.address.place,
+                format!("host {address} is defined twice"),
+            ));
+        }
+    }
+    let anybody = draft.key.as_ref().map(|key| {
+        warn_if_short(key, warnings);
+        warnings.push(
+            Problem::new(
+                key.place,
+                "the global key admits clients from every address",
+            )
+            .hint("give each client a 'host' with its own key instead"),
+        );
+        Arc::new(Client {
+            secret: Arc::clone(&key.value),
+            prompt: None,
+            enable: None,
+        })
+    });
+    if clients.is_empty() && anybody.is_none() {
+        return Err(Problem::new(
+            Place::default(),
+            "no client may ask: there is neither a 'host' nor a 'key'",
+        )
+        .hint("host = 192.0.2.1 { key = \"...\" }"));
+    }
+    Ok((clients, anybody))
+}
+
+fn warn_if_short(key: &At<Arc<Secret>>, warnings: &mut Vec<Problem>) {
+    if key.value.len() < SHORT_SECRET {
+        let message = format!(
+            "a key shorter than {SHORT_SECRET} characters can be guessed from one captured packet"
+        );
+        warnings.push(Problem::new(key.place, message).hint("use 32 random characters"));
+    }
+}
+
+fn twice(what: &str, name: &At<Vec<u8>>) -> Problem {
+    Problem::new(
+        name.place,
+        format!("{what} '{}' is defined twice", show(&name.value)),
+    )
+}
+
+fn show(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).escape_debug().to_string()
+}
+
+/// Groups resolve on demand, so they may be used before they are defined.
+struct Groups<'a> {
+    drafts: HashMap<&'a [u8], &'a draft::Profile>,
+    done: HashMap<&'a [u8], Arc<Profile>>,
+}
+
+impl<'a> Groups<'a> {
+    /// The group with all it inherits. A loop, not a recursion: depth costs no stack.
+    fn resolve(
+        &mut self,
+        member: &'a At<Vec<u8>>,
+        compiler: &mut Compiler<'_>,
+    ) -> Result<Arc<Profile>, Problem> {
+        let mut chain: Vec<&draft::Profile> = Vec::new();
+        let mut on_chain = std::collections::HashSet::new();
+        let mut next = Some(member);
+        let mut parent: Option<Arc<Profile>> = None;
+        while let Some(member) = next {
+            let name = member.value.as_slice();
+            if let Some(done) = self.done.get(name) {
+                parent = Some(Arc::clone(done));
+                break;
+            }
+            let Some(group) = self.drafts.get(name) else {
+                return Err(Problem::new(
+                    member.place,
+                    format!("there is no group '{}'", show(name)),
+                ));
+            };
+            if !on_chain.insert(name) {
+                return Err(Problem::new(
+                    member.place,
+                    format!("group '{}' is a member of itself", show(name)),
+                )
+                .hint("remove one 'member' of the circle"));
+            }
+            chain.push(group);
+            next = group.member.as_ref();
+        }
+        while let Some(group) = chain.pop() {
+            let profile = Arc::new(compiler.profile(group, parent.as_deref())?);
+            self.done.insert(&group.name.value, Arc::clone(&profile));
+            parent = Some(profile);
+        }
+        Ok(parent.unwrap_or_default())
+    }
+
+    /// A group that no user refers to does no harm: what is wrong with it is a warning.
+    fn check_unused(&mut self, draft: &'a Draft, compiler: &mut Compiler<'_>) {
+        for group in &draft.groups {
+            if !self.done.contains_key(group.name.value.as_slice())
+                && let Err(problem) = self.resolve(&group.name, compiler)
+            {
+                compiler.warnings.push(problem);
+            }
+        }
+    }
+}
+
+struct Compiler<'a> {
+    /// Identical expressions are compiled once.
+    patterns: HashMap<Vec<u8>, Arc<Pattern>>,
+    acls: HashMap<Vec<u8>, Arc<Rules>>,
+    warnings: &'a mut Vec<Problem>,
+}
+
+impl Compiler<'_> {
+    fn acls(&mut self, draft: &Draft) -> Result<(), Problem> {
+        for acl in &draft.acls {
+            let rules = Arc::new(self.rules(&acl.rules)?);
+            if self.acls.insert(acl.name.value.clone(), rules).is_some() {
+                return Err(twice("acl", &acl.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn rules(&mut self, rules: &[draft::Rule]) -> Result<Rules, Problem> {
+        let mut compiled = Vec::with_capacity(rules.len());
+        for rule in rules {
+            compiled.push((rule.permission, self.pattern(&rule.pattern)?));
+        }
+        Ok(Rules(compiled))
+    }
+
+    fn pattern(&mut self, text: &At<Vec<u8>>) -> Result<Arc<Pattern>, Problem> {
+        if let Some(known) = self.patterns.get(&text.value) {
+            return Ok(Arc::clone(known));
+        }
+        let pattern = Pattern::new(&text.value).map_err(|error| {
+            Problem::new(text.place, format!("not a regular expression: {error}"))
+        })?;
+        let pattern = Arc::new(pattern);
+        self.patterns
+            .insert(text.value.clone(), Arc::clone(&pattern));
+        Ok(pattern)
+    }
+
+    fn acl(&self, name: &At<Vec<u8>>) -> Result<Arc<Rules>, Problem> {
+        match self.acls.get(&name.value) {
+            Some(rules) => Ok(Arc::clone(rules)),
+            None => Err(Problem::new(
+                name.place,
+                format!("there is no acl '{}'", show(&name.value)),
+            )),
+        }
+    }
+
+    /// The user's or group's own words over those of its parent.
+    fn profile(
+        &mut self,
+        own: &draft::Profile,
+        parent: Option<&Profile>,
+    ) -> Result<Profile, Problem> {
+        let mut profile = parent.cloned().unwrap_or_default();
+        let credentials = &own.credentials;
+        for (slot, value) in [
+            (&mut profile.login, &credentials.login),
+            (&mut profile.pap, &credentials.pap),
+            (&mut profile.chap, &credentials.chap),
+            (&mut profile.mschap, &credentials.mschap),
+            (&mut profile.global, &credentials.global),
+            (&mut profile.enable, &credentials.enable),
+        ] {
+            if let Some(value) = value {
+                *slot = Some(Arc::clone(&value.value));
+            }
+        }
+        if let Some(permission) = &own.default_service {
+            profile.default_service = Some(permission.value);
+        }
+        if let Some(name) = &own.acl {
+            profile.acl = Some(self.acl(name)?);
+        }
+        if let Some(name) = &own.enable_acl {
+            profile.enable_acl = Some(self.acl(name)?);
+        }
+        self.services(own, &mut profile);
+        self.commands(own, &mut profile)?;
+        Ok(profile)
+    }
+
+    /// A service found at a nearer node hides the same one further up, whole.
+    fn services(&mut self, own: &draft::Profile, profile: &mut Profile) {
+        if own.services.is_empty() {
+            return;
+        }
+        let mut mine: HashMap<ServiceName, Arc<Service>> = HashMap::new();
+        for service in &own.services {
+            if mine.contains_key(&service.name.value) {
+                self.warn_hidden(service.name.place, "service");
+                continue;
+            }
+            mine.insert(
+                service.name.value.clone(),
+                Arc::new(compile_service(service)),
+            );
+        }
+        Arc::make_mut(&mut profile.services).extend(mine);
+    }
+
+    fn commands(&mut self, own: &draft::Profile, profile: &mut Profile) -> Result<(), Problem> {
+        if own.commands.is_empty() {
+            return Ok(());
+        }
+        let mut mine: HashMap<Box<[u8]>, Arc<Rules>> = HashMap::new();
+        for command in &own.commands {
+            let rules = Arc::new(self.rules(&command.rules)?);
+            if mine.contains_key(command.name.value.as_slice()) {
+                self.warn_hidden(command.name.place, "command");
+                continue;
+            }
+            mine.insert(Box::from(command.name.value.as_slice()), rules);
+        }
+        Arc::make_mut(&mut profile.commands).extend(mine);
+        Ok(())
+    }
+
+    fn warn_hidden(&mut self, place: Place, what: &str) {
+        self.warnings.push(Problem::new(
+            place,
+            format!("this {what} is never used: an earlier block has the same name"),
+        ));
+    }
+}
+
+fn compile_service(service: &draft::Service) -> Service {
+    let pairs = |optional: bool, separator: u8| {
+        let chosen = service
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.optional == optional);
+        chosen
+            .map(|attribute| Pair::new(&attribute.name.value, separator, &attribute.value))
+            .collect()
+    };
+    Service {
+        default_attribute: service
+            .default_attribute
+            .as_ref()
+            .map_or(Permission::Deny, |permission| permission.value),
+        mandatory: pairs(false, b'='),
+        optional: pairs(true, b'*'),
+    }
+}

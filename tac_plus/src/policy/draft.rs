@@ -1,0 +1,218 @@
+//! What a front end hands over: declarations by name, as they were written.
+//!
+//! Owns the shape of a configuration before names are resolved, with the place
+//! of everything that can turn out wrong. Must never know a configuration
+//! language: tac_plus.conf is one front end of several.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tacacs_common::secret::Secret;
+
+/// A range of bytes in the front end's text; only the front end can show it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub struct At<T> {
+    /// What was written.
+    pub value: T,
+    /// Where.
+    pub place: Place,
+}
+
+/// Something wrong with a configuration, or worth a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What; never holds a secret.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// A problem at `place`.
+    pub fn new(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            place,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// `permit` or `deny`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Allow.
+    Permit,
+    /// Refuse.
+    Deny,
+}
+
+/// What proves who somebody is.
+pub enum Credential {
+    /// This very password.
+    Clear(Secret),
+    /// Nothing is asked.
+    NoPassword,
+}
+
+/// A whole configuration.
+#[derive(Default)]
+pub struct Draft {
+    /// The secret of every client without one of its own.
+    pub key: Option<At<Arc<Secret>>>,
+    /// Known clients.
+    pub hosts: Vec<Host>,
+    /// Named lists of client addresses.
+    pub acls: Vec<Acl>,
+    /// Groups.
+    pub groups: Vec<Profile>,
+    /// Users.
+    pub users: Vec<Profile>,
+    /// The file of accounting records.
+    pub accounting: Option<At<PathBuf>>,
+    /// The syslog facility, as written.
+    pub logging: Option<At<String>>,
+    /// One log line for every authorization.
+    pub log_authorization: bool,
+}
+
+/// A client.
+pub struct Host {
+    /// Its address.
+    pub address: At<IpAddr>,
+    /// Its shared secret.
+    pub key: Option<At<Arc<Secret>>>,
+    /// What it asks a nameless user.
+    pub prompt: Option<At<Vec<u8>>>,
+    /// Its enable password.
+    pub enable: Option<At<Arc<Credential>>>,
+}
+
+/// A permission and the regular expression it applies to.
+pub struct Rule {
+    /// What a match means.
+    pub permission: Permission,
+    /// A POSIX extended regular expression, searched for anywhere.
+    pub pattern: At<Vec<u8>>,
+}
+
+/// A named list of rules on client addresses: the first match decides, no match denies.
+pub struct Acl {
+    /// Its name.
+    pub name: At<Vec<u8>>,
+    /// In order.
+    pub rules: Vec<Rule>,
+}
+
+/// The body of a user or a group.
+#[derive(Default)]
+pub struct Profile {
+    /// Its name.
+    pub name: At<Vec<u8>>,
+    /// The one group it inherits from.
+    pub member: Option<At<Vec<u8>>>,
+    /// What happens to services and commands that are not mentioned.
+    pub default_service: Option<At<Permission>>,
+    /// Passwords by use.
+    pub credentials: Credentials,
+    /// The list of clients this user may log in from.
+    pub acl: Option<At<Vec<u8>>>,
+    /// The list of clients this user may raise privileges on.
+    pub enable_acl: Option<At<Vec<u8>>>,
+    /// The person's name.
+    pub full_name: Option<At<Vec<u8>>>,
+    /// A message of the day.
+    pub message: Option<At<Vec<u8>>>,
+    /// Services.
+    pub services: Vec<Service>,
+    /// Commands.
+    pub commands: Vec<Command>,
+}
+
+/// Passwords by use.
+#[derive(Default)]
+pub struct Credentials {
+    /// ASCII login.
+    pub login: Option<At<Arc<Credential>>>,
+    /// PAP.
+    pub pap: Option<At<Arc<Credential>>>,
+    /// CHAP.
+    pub chap: Option<At<Arc<Credential>>>,
+    /// MS-CHAP, both versions.
+    pub mschap: Option<At<Arc<Credential>>>,
+    /// Whatever of the four above is missing.
+    pub global: Option<At<Arc<Credential>>>,
+    /// Raising privileges.
+    pub enable: Option<At<Arc<Credential>>>,
+}
+
+/// Which service a request or a block is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ServiceName {
+    /// A shell's start: `service=shell` with an empty `cmd`.
+    Exec,
+    /// SLIP.
+    Slip,
+    /// AppleTalk remote access.
+    Arap,
+    /// PPP, with its protocol.
+    Ppp(Box<[u8]>),
+    /// Any other.
+    Named(Box<[u8]>),
+}
+
+/// A service block.
+pub struct Service {
+    /// Which.
+    pub name: At<ServiceName>,
+    /// What happens to arguments that are not mentioned.
+    pub default_attribute: Option<At<Permission>>,
+    /// Its arguments, in order.
+    pub attributes: Vec<Attribute>,
+}
+
+/// An argument of a service block.
+pub struct Attribute {
+    /// Its name.
+    pub name: At<Vec<u8>>,
+    /// Its value.
+    pub value: Vec<u8>,
+    /// Whether it is only sent to those who ask for it.
+    pub optional: bool,
+}
+
+/// A command block.
+pub struct Command {
+    /// The command's name.
+    pub name: At<Vec<u8>>,
+    /// Rules on its arguments, in order.
+    pub rules: Vec<Rule>,
+}
+
+impl<T: Default> Default for At<T> {
+    fn default() -> Self {
+        Self {
+            value: T::default(),
+            place: Place::default(),
+        }
+    }
+}

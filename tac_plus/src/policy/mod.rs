@@ -1,0 +1,136 @@
+//! Who may do what.
+//!
+//! Owns every decision of the server, as pure functions over a compiled
+//! configuration. Must never do I/O, read a clock or know a configuration
+//! language: what it needs from the world it asks for as an effect.
+//!
+//! | file | owns |
+//! |---|---|
+//! | [`draft`] | what a front end hands over |
+//! | `compile` | names resolved, inheritance flattened |
+//! | `pattern` | regular expressions |
+//! | `author` | the authorization algorithm |
+//! | `login` | credentials and their comparison |
+//! | `session` | the state machine of a session |
+
+mod author;
+mod compile;
+pub mod draft;
+mod login;
+mod pattern;
+mod session;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tacacs_common::secret::Secret;
+
+pub use author::Decision;
+pub use session::{Answer, Effect, Input, Record, Reply, Session, Step};
+
+use draft::{Credential, Permission, ServiceName};
+use pattern::Pattern;
+
+/// A compiled configuration. One look-up is one hash look-up.
+pub struct Policy {
+    clients: HashMap<IpAddr, Arc<Client>>,
+    /// What the global key admits: every address.
+    anybody: Option<Arc<Client>>,
+    users: HashMap<Box<[u8]>, Arc<Profile>>,
+    fallback: Option<Arc<Profile>>,
+    /// Where accounting records go.
+    pub accounting: PathBuf,
+    /// One log line for every authorization.
+    pub log_authorization: bool,
+}
+
+/// A device that may ask.
+pub struct Client {
+    /// Its shared secret.
+    pub secret: Arc<Secret>,
+    /// What it asks a nameless user.
+    pub prompt: Option<Vec<u8>>,
+    /// Its enable password.
+    pub enable: Option<Arc<Credential>>,
+}
+
+/// A user with everything it inherits.
+#[derive(Clone, Default)]
+pub struct Profile {
+    default_service: Option<Permission>,
+    login: Option<Arc<Credential>>,
+    pap: Option<Arc<Credential>>,
+    chap: Option<Arc<Credential>>,
+    mschap: Option<Arc<Credential>>,
+    global: Option<Arc<Credential>>,
+    enable: Option<Arc<Credential>>,
+    acl: Option<Arc<Rules>>,
+    enable_acl: Option<Arc<Rules>>,
+    services: Arc<HashMap<ServiceName, Arc<Service>>>,
+    commands: Arc<HashMap<Box<[u8]>, Arc<Rules>>>,
+}
+
+/// Rules in order: the first match decides, no match denies.
+pub struct Rules(Vec<(Permission, Arc<Pattern>)>);
+
+impl Rules {
+    fn permits(&self, text: &[u8]) -> bool {
+        let decided = self.0.iter().find(|(_, pattern)| pattern.matches(text));
+        decided.is_some_and(|(permission, _)| *permission == Permission::Permit)
+    }
+}
+
+/// A service's arguments.
+struct Service {
+    default_attribute: Permission,
+    /// In the order of the configuration.
+    mandatory: Vec<Pair>,
+    optional: Vec<Pair>,
+}
+
+/// An argument as it goes on the wire, separator included.
+struct Pair {
+    wire: Box<[u8]>,
+    name_len: usize,
+}
+
+impl Pair {
+    fn new(name: &[u8], separator: u8, value: &[u8]) -> Self {
+        Self {
+            wire: [name, &[separator], value].concat().into(),
+            name_len: name.len(),
+        }
+    }
+
+    fn name(&self) -> &[u8] {
+        self.wire.get(..self.name_len).unwrap_or_default()
+    }
+
+    fn value(&self) -> &[u8] {
+        self.wire.get(self.name_len + 1..).unwrap_or_default()
+    }
+}
+
+impl Policy {
+    /// The client at an address, if it may ask at all.
+    pub fn client(&self, address: IpAddr) -> Option<&Arc<Client>> {
+        self.clients
+            .get(&address.to_canonical())
+            .or(self.anybody.as_ref())
+    }
+
+    /// The configured user, or `DEFAULT`.
+    fn profile(&self, user: &[u8]) -> Option<&Profile> {
+        self.users
+            .get(user)
+            .or(self.fallback.as_ref())
+            .map(AsRef::as_ref)
+    }
+
+    /// The user by this very name.
+    fn exact_profile(&self, user: &[u8]) -> Option<&Profile> {
+        self.users.get(user).map(AsRef::as_ref)
+    }
+}
