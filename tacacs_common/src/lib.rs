@@ -9,6 +9,7 @@
 //! | [`exchange`] | state machines of a session, without sockets |
 //! | [`hold_down`] | servers that did not answer a moment ago, shared by all processes |
 //! | [`secret`] | memory of secrets and passwords |
+//! | [`spool`] | accounting records that no server has taken yet |
 //! | [`statefile`] | small files under root's folders: trust, replace, lock |
 #![forbid(unsafe_code)]
 
@@ -18,4 +19,5 @@ pub mod hold_down;
 pub mod obfuscate;
 pub mod packet;
 pub mod secret;
+pub mod spool;
 pub mod statefile;
