@@ -26,3 +26,22 @@ pub fn pypi(stage: &Stage, host: &str, authen_type: &str, args: &[&str]) -> Resu
     all.extend(args);
     stage.run(&program, &all)
 }
+
+/// Perl's Authen::TacacsPlus as user alice: prints `pass` or `fail`. For CHAP it
+/// leaves the response to its caller: id, challenge and response as one password.
+pub fn perl(stage: &Stage, authen_type: &str, password: &str) -> Result<Output> {
+    let secret = peer::SECRET;
+    let program = format!(
+        "use Authen::TacacsPlus;
+        use Digest::MD5 'md5';
+        my ($id, $challenge, $password) = ('7', 'sixteen bytes...', '{password}');
+        $password = $id . $challenge . md5($id . $password . $challenge)
+            if '{authen_type}' eq 'CHAP';
+        my $server = Authen::TacacsPlus->new(
+            Host => '127.0.0.1', Port => 49, Key => '{secret}', Timeout => 5)
+            or die Authen::TacacsPlus::errmsg();
+        my $type = Authen::TacacsPlus::TAC_PLUS_AUTHEN_TYPE_{authen_type}();
+        print $server->authen('alice', $password, $type) ? \"pass\\n\" : \"fail\\n\";"
+    );
+    stage.run("perl", &["-e", &program])
+}

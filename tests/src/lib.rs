@@ -5,29 +5,36 @@
 //!
 //! * [`stage`]: the private host, its users, files, addresses and logs.
 //! * [`artefacts`]: where the built module and programs are found.
+//! * [`capture`]: what went over the wire.
 //! * [`command`]: running a program on the stage, and daemons kept there.
 //! * [`dialog`]: a program that asks questions on a terminal, and the answers.
 //! * [`interop`]: other people's clients.
+//! * [`memory`]: what a process keeps in its memory.
 //! * [`peer`]: a scripted, mostly hostile TACACS+ server.
+//! * [`scene`]: the usual users, stacks and configurations.
 //! * [`ssh`]: the three ways to log in with the real `ssh`.
 //! * [`wait`]: waiting for events, never for time.
 //!
 //! Every test needs root, and says so by failing.
 
 pub mod artefacts;
+pub mod capture;
 pub mod command;
 pub mod dialog;
 pub mod interop;
+pub mod memory;
 pub mod peer;
+pub mod scene;
 pub mod ssh;
 pub mod stage;
 pub mod wait;
 
+pub use capture::Capture;
 pub use command::{Daemon, Output};
 pub use dialog::Dialog;
-pub use peer::{Forged, Peer, Script, Step};
+pub use peer::{Forged, Peer, Script, Seen, Step};
 pub use ssh::Ssh;
 pub use stage::{Builder, Stage};
 
 /// What a test and the stage's own functions return.
-pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -239,6 +239,18 @@ impl Stage {
         self.run("sh", &["-c", line])
     }
 
+    /// The processes of the stage, as the host numbers them, with their names.
+    pub fn processes(&self) -> Vec<(u32, String)> {
+        let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let ours = namespace(self.holder);
+        let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+        all.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid| namespace(*pid) == ours)
+            .filter_map(|pid| Some((pid, fs::read_to_string(format!("/proc/{pid}/comm")).ok()?)))
+            .map(|(pid, name)| (pid, name.trim().to_owned()))
+            .collect()
+    }
+
     /// A program that will ask questions on its terminal, run as root.
     pub fn dialog(&self, command: &[&str]) -> Dialog<'_> {
         Dialog::new(self, command)

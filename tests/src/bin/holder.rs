@@ -26,7 +26,7 @@ fn main() -> io::Result<()> {
 }
 
 /// One datagram is one line: its control characters, the line's end too, are
-/// written as `\xNN`, so that a test sees what a terminal would have obeyed.
+/// written as `<raw NN>`, so that a test sees what a terminal would have obeyed.
 fn keep_log(log: &UnixDatagram, mut file: File) {
     let mut buffer = [0; 65536];
     while let Ok(length) = log.recv(&mut buffer) {
@@ -34,7 +34,7 @@ fn keep_log(log: &UnixDatagram, mut file: File) {
         for &byte in buffer.get(..length).unwrap_or_default() {
             match byte {
                 b'\n' | 0 => line.push(b' '),
-                0x01..=0x1f | 0x7f => line.extend(format!("\\x{byte:02x}").bytes()),
+                0x01..=0x1f | 0x7f => line.extend(format!("<raw {byte:02x}>").bytes()),
                 _ => line.push(byte),
             }
         }
