@@ -7,6 +7,7 @@
 //! | [`obfuscate`] | the MD5 pad |
 //! | [`chap`] | CHAP and MS-CHAP responses |
 //! | [`exchange`] | state machines of a session, without sockets |
+//! | [`config`] | /etc/tacplus.conf, old files and the PAM line |
 //! | [`hold_down`] | servers that did not answer a moment ago, shared by all processes |
 //! | [`secret`] | memory of secrets and passwords |
 //! | [`spool`] | accounting records that no server has taken yet |
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chap;
+pub mod config;
 pub mod exchange;
 pub mod hold_down;
 pub mod obfuscate;
