@@ -8,6 +8,7 @@
 //! * [`capture`]: what went over the wire.
 //! * [`command`]: running a program on the stage, and daemons kept there.
 //! * [`dialog`]: a program that asks questions on a terminal, and the answers.
+//! * [`failure`]: why something failed.
 //! * [`interop`]: other people's clients.
 //! * [`memory`]: what a process keeps in its memory.
 //! * [`peer`]: a scripted, mostly hostile TACACS+ server.
@@ -21,6 +22,7 @@ pub mod artefacts;
 pub mod capture;
 pub mod command;
 pub mod dialog;
+pub mod failure;
 pub mod interop;
 pub mod memory;
 pub mod peer;
@@ -32,9 +34,10 @@ pub mod wait;
 pub use capture::Capture;
 pub use command::{Daemon, Output};
 pub use dialog::Dialog;
+pub use failure::Failure;
 pub use peer::{Forged, Peer, Script, Seen, Step};
 pub use ssh::Ssh;
 pub use stage::{Builder, Stage};
 
 /// What a test and the stage's own functions return.
-pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub type Result<T = ()> = std::result::Result<T, Failure>;

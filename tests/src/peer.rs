@@ -343,9 +343,10 @@ impl<'a> Peer<'a> {
 
     /// Waits until `count` things of this kind were seen and gives them.
     pub fn wait_for(&self, kind: &str, count: usize) -> Result<Vec<Seen>> {
-        wait::until(&format!("{count} x {kind} in {}", self.log), || {
+        let seen = wait::until(&format!("{count} x {kind} in {}", self.log), || {
             self.seen(kind).ok().filter(|seen| seen.len() >= count)
-        })
+        });
+        seen.map_err(|error| self.stage.failure(error))
     }
 
     /// The process: to kill or freeze it.

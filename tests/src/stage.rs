@@ -16,7 +16,7 @@ use crate::command::{Daemon, Output};
 use crate::dialog::Dialog;
 use crate::peer::{Peer, Script};
 use crate::ssh::{self, Ssh};
-use crate::{Result, wait};
+use crate::{Failure, Result, wait};
 
 /// Where PAM modules live on the stage.
 pub const MODULE: &str = "/lib/x86_64-linux-gnu/security/pam_tacplus.so";
@@ -214,7 +214,7 @@ impl Stage {
 
     /// Waits until the file has a whole line with `text` in it and gives it.
     pub fn wait_for_line(&self, path: &str, text: &str) -> Result<String> {
-        wait::until(&format!("'{text}' in {path}"), || {
+        let line = wait::until(&format!("'{text}' in {path}"), || {
             let all = self.read(path);
             let whole = all
                 .split_inclusive('\n')
@@ -223,7 +223,13 @@ impl Stage {
                 .map(str::trim_end)
                 .find(|line| line.contains(text))
                 .map(str::to_owned)
-        })
+        });
+        line.map_err(|error| self.failure(&error))
+    }
+
+    /// A failure with everything the stage's programs logged.
+    pub fn failure(&self, what: impl std::fmt::Display) -> Failure {
+        format!("{what}\n{}", self.logs()).into()
     }
 
     /// Runs a program as root, with nothing to read, until it ends.
