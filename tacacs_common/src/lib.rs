@@ -6,6 +6,9 @@
 //! | [`packet`] | header and bodies of RFC 8907, decode and encode |
 //! | [`obfuscate`] | the MD5 pad |
 //! | [`chap`] | CHAP and MS-CHAP responses |
+//! | [`client`] | the blocking edge: sockets, time limits, failover |
+//! | [`outcome`] | pass, deny, unreachable: never two |
+//! | [`escape`] | text from outside, made safe for terminals and logs |
 //! | [`exchange`] | state machines of a session, without sockets |
 //! | [`config`] | /etc/tacplus.conf, old files and the PAM line |
 //! | [`hold_down`] | servers that did not answer a moment ago, shared by all processes |
@@ -15,10 +18,13 @@
 #![forbid(unsafe_code)]
 
 pub mod chap;
+pub mod client;
 pub mod config;
+pub mod escape;
 pub mod exchange;
 pub mod hold_down;
 pub mod obfuscate;
+pub mod outcome;
 pub mod packet;
 pub mod secret;
 pub mod spool;

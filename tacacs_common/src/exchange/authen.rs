@@ -15,7 +15,7 @@ pub const MAX_ROUNDS: u32 = 20;
 
 /// Who wants to be authenticated, and for what.
 #[derive(Clone, Copy)]
-pub struct Login<'a> {
+pub struct Who<'a> {
     /// User name, at most 255 bytes.
     pub user: &'a str,
     /// The terminal.
@@ -26,8 +26,6 @@ pub struct Login<'a> {
     pub priv_lvl: PrivLvl,
     /// LOGIN, or ENABLE for a privilege request.
     pub service: AuthenService,
-    /// The way.
-    pub how: How<'a>,
 }
 
 /// The ways of authenticating, with what each sends in its START.
@@ -193,23 +191,24 @@ impl Authentication {
     /// Those of `send`; [`Error::Text`] for a password without the form that
     /// MS-CHAP needs.
     pub fn start<T, E: From<Error>>(
-        login: &Login<'_>,
+        who: &Who<'_>,
+        how: &How<'_>,
         send: impl FnOnce(&AuthenStart<'_>, Version) -> Result<T, E>,
     ) -> Result<(Self, T), E> {
-        let data = login.how.data(login.user)?;
-        let change = matches!(login.how, How::ChangePassword);
+        let data = how.data(who.user)?;
+        let change = matches!(how, How::ChangePassword);
         let start = AuthenStart {
             action: if change {
                 Action::ChangePass
             } else {
                 Action::Login
             },
-            priv_lvl: login.priv_lvl,
-            authen_type: login.how.authen_type(),
-            authen_service: login.service,
-            user: login.user.as_bytes(),
-            port: login.port.as_bytes(),
-            rem_addr: login.rem_addr.as_bytes(),
+            priv_lvl: who.priv_lvl,
+            authen_type: how.authen_type(),
+            authen_service: who.service,
+            user: who.user.as_bytes(),
+            port: who.port.as_bytes(),
+            rem_addr: who.rem_addr.as_bytes(),
             data: data.expose(),
         };
         let sent = send(&start, start.version())?;
@@ -272,16 +271,16 @@ mod tests {
         }
     }
 
+    const ALICE: Who<'_> = Who {
+        user: "alice",
+        port: "ssh",
+        rem_addr: "192.0.2.7",
+        priv_lvl: PrivLvl::USER,
+        service: AuthenService::Login,
+    };
+
     fn begin(how: How<'_>) -> Authentication {
-        let login = Login {
-            user: "alice",
-            port: "ssh",
-            rem_addr: "192.0.2.7",
-            priv_lvl: PrivLvl::USER,
-            service: AuthenService::Login,
-            how,
-        };
-        Authentication::start(&login, |_, _| Ok::<_, Error>(()))
+        Authentication::start(&ALICE, &how, |_, _| Ok::<_, Error>(()))
             .unwrap()
             .0
     }
@@ -366,15 +365,7 @@ mod tests {
             ),
         ];
         for (how, minor, len) in ways {
-            let login = Login {
-                user: "alice",
-                port: "",
-                rem_addr: "",
-                priv_lvl: PrivLvl::USER,
-                service: AuthenService::Login,
-                how,
-            };
-            Authentication::start(&login, |start, version| {
+            Authentication::start(&ALICE, &how, |start, version| {
                 assert_eq!((version.minor(), start.data.len()), (minor, len));
                 start.check(version)
             })

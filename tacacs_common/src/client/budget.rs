@@ -1,0 +1,93 @@
+//! How long an operation may wait for servers.
+//!
+//! Three limits (the `[global]` keys of their names): `timeout` for one connect or
+//! one reply, `authen_timeout` for a reply that a person's telephone may have to
+//! approve first, `deadline` for the sum of the waits on servers. A person's
+//! typing is in none of them.
+
+use std::time::{Duration, Instant};
+
+/// A wait that woke up this much too late says nothing about the server: this
+/// process was stopped, or the machine slept.
+const OVERSLEPT: Duration = Duration::from_secs(2);
+
+/// What is left of an operation's `deadline`.
+pub(super) struct Budget {
+    left: Duration,
+}
+
+impl Budget {
+    pub(super) const fn new(deadline: Duration) -> Self {
+        Self { left: deadline }
+    }
+
+    pub(super) const fn is_spent(&self) -> bool {
+        self.left.is_zero()
+    }
+
+    /// Lowers what is left to at most `limit`.
+    pub(super) fn cap(&mut self, limit: Duration) {
+        self.left = self.left.min(limit);
+    }
+
+    /// Runs `wait` with a limit of `timeout` or of what is left, and takes the
+    /// time it used off.
+    pub(super) fn spend<T>(&mut self, timeout: Duration, wait: impl FnOnce(&Wait) -> T) -> T {
+        let limit = Wait::new(timeout.min(self.left));
+        let result = wait(&limit);
+        self.left = self.left.saturating_sub(limit.elapsed());
+        result
+    }
+}
+
+/// One wait with its end.
+pub(super) struct Wait {
+    started: Instant,
+    limit: Duration,
+}
+
+impl Wait {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self {
+            started: Instant::now(),
+            limit,
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Time left, `None` when there is none.
+    pub(super) fn remaining(&self) -> Option<Duration> {
+        self.limit
+            .checked_sub(self.elapsed())
+            .filter(|left| !left.is_zero())
+    }
+
+    pub(super) fn overslept(&self) -> bool {
+        self.elapsed() > self.limit.saturating_add(OVERSLEPT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_share_the_deadline_and_each_has_its_own_limit() {
+        let mut budget = Budget::new(Duration::from_secs(12));
+        budget.spend(Duration::from_secs(5), |wait| {
+            assert!(wait.remaining() <= Some(Duration::from_secs(5)));
+        });
+        budget.cap(Duration::from_millis(500));
+        budget.spend(Duration::from_secs(5), |wait| {
+            assert!(wait.remaining() <= Some(Duration::from_millis(500)));
+        });
+        budget.cap(Duration::ZERO);
+        assert!(budget.is_spent());
+        budget.spend(Duration::from_secs(5), |wait| {
+            assert_eq!(wait.remaining(), None)
+        });
+    }
+}

@@ -1,0 +1,327 @@
+//! From an address to a connected socket, within a time limit.
+//!
+//! Owns the descriptors. Every one is CLOEXEC and non-blocking; no write raises
+//! SIGPIPE; a descriptor that somebody else closed and reused is left alone.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::fstat;
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::Trouble;
+use super::budget::Wait;
+use crate::config::{Address, Server, Source};
+
+/// The account that the agent runs as.
+const AGENT_USER: &str = "tacplus";
+
+/// A further address of a name is tried when the one before has not answered for
+/// this long (RFC 8305 section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// A connected byte stream that never blocks: the seam where TLS fits in.
+pub trait Transport: Read + Write + AsFd + Send {
+    /// Whether the descriptor is still the one that was connected: sshd closes
+    /// descriptors it does not know, and their numbers are used again.
+    fn is_intact(&self) -> bool;
+
+    /// Forgets the descriptor without closing it: it is somebody else's now.
+    fn abandon(self: Box<Self>);
+}
+
+/// Connects to a server.
+pub(super) fn connect(server: &Server, wait: &Wait) -> Result<Box<dyn Transport>, Trouble> {
+    if server.tls.is_some() {
+        return Err(Trouble::NoTlsHere);
+    }
+    let socket = match &server.address {
+        Address::Unix(path) => connect_unix(path)?,
+        Address::Ip(address) => connect_tcp(&[*address], server, wait)?,
+        Address::Name { host, port } => {
+            // The resolver has no time limit of its own; literal addresses do
+            // not need it.
+            let addresses: Vec<SocketAddr> = (host.as_str(), *port)
+                .to_socket_addrs()
+                .map_err(Trouble::Resolve)?
+                .collect();
+            connect_tcp(&addresses, server, wait)?
+        }
+    };
+    Plain::new(socket).map(|plain| Box::new(plain) as Box<dyn Transport>)
+}
+
+fn connect_unix(path: &Path) -> Result<Socket, Trouble> {
+    let local = |error| Trouble::Local("socket", error);
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).map_err(local)?;
+    let address = SockAddr::unix(path).map_err(Trouble::Connect)?;
+    socket.connect(&address).map_err(Trouble::Connect)?;
+    let peer = socket_peercred(&socket).map_err(|error| Trouble::Connect(error.into()))?;
+    let uid = peer.uid.as_raw();
+    if is_trusted(uid, geteuid().as_raw(), agent_uid()) {
+        Ok(socket)
+    } else {
+        Err(Trouble::Peer { uid })
+    }
+}
+
+/// Whom passwords may be handed to: root and the agent; an ordinary user's
+/// program also trusts that user.
+fn is_trusted(peer: u32, own: u32, agent: Option<u32>) -> bool {
+    peer == 0 || Some(peer) == agent || (own != 0 && peer == own)
+}
+
+/// Read from the file and not through NSS, which may be what is asking.
+fn agent_uid() -> Option<u32> {
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(AGENT_USER)).then(|| fields.nth(1)?.parse().ok())?
+    })
+}
+
+/// Tries all addresses within one limit, starting a further one while those
+/// before are still silent; the first that answers wins.
+fn connect_tcp(addresses: &[SocketAddr], server: &Server, wait: &Wait) -> Result<Socket, Trouble> {
+    let mut rest = addresses.iter();
+    let mut pending: Vec<Socket> = Vec::new();
+    let mut last = Trouble::Resolve(io::ErrorKind::NotFound.into());
+    loop {
+        let more = match rest.next() {
+            None => false,
+            Some(address) => {
+                match begin(*address, server) {
+                    Ok((socket, true)) => return Ok(socket),
+                    Ok((socket, false)) => pending.push(socket),
+                    Err(trouble) => last = trouble,
+                }
+                rest.len() > 0
+            }
+        };
+        if pending.is_empty() {
+            if more {
+                continue;
+            }
+            return Err(last);
+        }
+        let Some(remaining) = wait.remaining() else {
+            return Err(Trouble::ConnectTimeout {
+                late: wait.overslept(),
+            });
+        };
+        let limit = if more {
+            remaining.min(STAGGER)
+        } else {
+            remaining
+        };
+        match first_ready(&mut pending, limit) {
+            Ok(Some(socket)) => return Ok(socket),
+            Ok(None) => {}
+            Err(trouble) => last = trouble,
+        }
+    }
+}
+
+/// Starts connecting. The flag says whether it has happened already.
+fn begin(address: SocketAddr, server: &Server) -> Result<(Socket, bool), Trouble> {
+    let local = |what| move |error| Trouble::Local(what, error);
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))
+        .map_err(local("socket"))?;
+    socket.set_tcp_nodelay(true).map_err(local("TCP_NODELAY"))?;
+    if let Some(device) = &server.vrf {
+        socket
+            .bind_device(Some(device.as_bytes()))
+            .map_err(local("vrf"))?;
+    }
+    if let Some(source) = source_for(address, server.source) {
+        socket
+            .bind(&SocketAddr::new(source, 0).into())
+            .map_err(local("source_ip"))?;
+    }
+    match socket.connect(&address.into()) {
+        Ok(()) => Ok((socket, true)),
+        Err(error) if is_in_progress(&error) => Ok((socket, false)),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn source_for(address: SocketAddr, source: Source) -> Option<IpAddr> {
+    match address {
+        SocketAddr::V4(_) => source.v4.map(IpAddr::V4),
+        SocketAddr::V6(_) => source.v6.map(IpAddr::V6),
+    }
+}
+
+fn is_in_progress(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EINPROGRESS) || error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// Tells this host's own shortages from a server that cannot be reached.
+fn refused(error: io::Error) -> Trouble {
+    match error.raw_os_error() {
+        Some(
+            libc::EMFILE
+            | libc::ENFILE
+            | libc::ENOMEM
+            | libc::ENOBUFS
+            | libc::EACCES
+            | libc::EPERM
+            | libc::EADDRNOTAVAIL
+            | libc::EADDRINUSE
+            | libc::EAFNOSUPPORT
+            | libc::EINVAL,
+        ) => Trouble::Local("connect", error),
+        _ => Trouble::Connect(error),
+    }
+}
+
+/// Waits until one of the sockets is connected or has failed. Failed ones are
+/// taken out; `Ok(None)`: nothing happened.
+fn first_ready(pending: &mut Vec<Socket>, limit: Duration) -> Result<Option<Socket>, Trouble> {
+    let mut fds: Vec<PollFd<'_>> = pending
+        .iter()
+        .map(|socket| PollFd::new(socket, PollFlags::OUT))
+        .collect();
+    match poll(&mut fds, Some(&timespec(limit))) {
+        Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
+        Ok(_) => {}
+        Err(error) => return Err(Trouble::Local("poll", error.into())),
+    }
+    let ready = fds.iter().position(|fd| !fd.revents().is_empty());
+    drop(fds);
+    let Some(index) = ready else { return Ok(None) };
+    let socket = pending.swap_remove(index);
+    match socket.take_error() {
+        Ok(None) => Ok(Some(socket)),
+        Ok(Some(error)) | Err(error) => Err(refused(error)),
+    }
+}
+
+fn timespec(limit: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    }
+}
+
+/// Waits until a descriptor can be read or written.
+///
+/// # Errors
+/// `TimedOut` at the end of the wait.
+pub(super) fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, wait: &Wait) -> io::Result<()> {
+    loop {
+        let remaining = wait.remaining().ok_or(io::ErrorKind::TimedOut)?;
+        match poll(&mut [PollFd::new(&fd, flags)], Some(&timespec(remaining))) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether something can be read now. On a connection between two sessions that
+/// means it was closed.
+pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    poll(
+        &mut [PollFd::new(&fd, PollFlags::IN)],
+        Some(&timespec(Duration::ZERO)),
+    ) != Ok(0)
+}
+
+/// A TCP or Unix socket.
+struct Plain {
+    socket: Socket,
+    identity: (u64, u64),
+}
+
+impl Plain {
+    fn new(socket: Socket) -> Result<Self, Trouble> {
+        let identity =
+            identity(socket.as_fd()).map_err(|errno| Trouble::Local("fstat", errno.into()))?;
+        Ok(Self { socket, identity })
+    }
+}
+
+fn identity(fd: BorrowedFd<'_>) -> rustix::io::Result<(u64, u64)> {
+    fstat(fd).map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+impl Transport for Plain {
+    fn is_intact(&self) -> bool {
+        identity(self.socket.as_fd()) == Ok(self.identity)
+    }
+
+    fn abandon(self: Box<Self>) {
+        let _ = self.socket.into_raw_fd();
+    }
+}
+
+impl AsFd for Plain {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Read for Plain {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.read(buf)
+    }
+}
+
+impl Write for Plain {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.socket.send_with_flags(buf, libc::MSG_NOSIGNAL)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_trusted_by_whose_process_listens() {
+        for (peer, own, agent, trusted) in [
+            (0, 0, None, true),
+            (991, 0, Some(991), true),
+            (1000, 0, Some(991), false),
+            (1000, 0, None, false),
+            (1000, 1000, None, true),
+            (1001, 1000, Some(991), false),
+        ] {
+            assert_eq!(
+                is_trusted(peer, own, agent),
+                trusted,
+                "peer {peer} own {own}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_way_to_the_server_counts_against_it() {
+        for (errno, counts) in [
+            (libc::ECONNREFUSED, true),
+            (libc::EHOSTUNREACH, true),
+            (libc::ENETUNREACH, true),
+            (libc::ECONNRESET, true),
+            (libc::ETIMEDOUT, true),
+            (libc::EMFILE, false),
+            (libc::ENOMEM, false),
+            (libc::EACCES, false),
+            (libc::EADDRNOTAVAIL, false),
+        ] {
+            let trouble = refused(io::Error::from_raw_os_error(errno));
+            assert_eq!(trouble.holds_down(), counts, "{trouble}");
+        }
+    }
+}

@@ -1,0 +1,564 @@
+//! The blocking client: one operation over the server list.
+//!
+//! Owns failover and time. The next server is asked only when one could not be
+//! reached; a denial ends the list. After its first CONTINUE an authentication
+//! stays where it is, so a one-time code is never sent twice.
+
+mod budget;
+mod connect;
+mod link;
+mod random;
+mod trouble;
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+use budget::Budget;
+use link::{Fault, Link, LinkSession, ReplyLimit};
+
+pub use connect::Transport;
+pub use trouble::Trouble;
+
+use crate::config::{Address, AgentFallback, Config, Roles, Server};
+use crate::escape;
+use crate::exchange::authen::{Ask, Authentication, End, How, Step, Who};
+use crate::hold_down::{self, HeldSet, HoldDown};
+use crate::outcome::{Denial, DenyReason, Outcome, Unreachable};
+use crate::packet::{
+    AcctReply, AcctStatus, ArgumentsBuf, AuthenContinue, AuthenReply, AuthorReply, AuthorRequest,
+    AuthorStatus, Body, Error, PacketType, Version,
+};
+use crate::secret::Secret;
+
+/// Time for all servers together that were dead a moment ago.
+const HELD_DOWN_LIMIT: Duration = Duration::from_millis(500);
+
+/// How to authenticate. Challenges are made up anew for each server.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    /// The server asks.
+    Ascii,
+    /// The password as it is.
+    Pap(&'a Secret),
+    /// RFC 1994.
+    Chap(&'a Secret),
+    /// RFC 2433.
+    MsChap(&'a Secret),
+    /// RFC 2759.
+    MsChapV2(&'a Secret),
+    /// The server asks for the old password and the new one.
+    ChangePassword,
+}
+
+/// A successful authentication, or a stored accounting record.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The server's name in the configuration.
+    pub server: String,
+    /// Its words for the user, as they came: escape them.
+    pub server_msg: Vec<u8>,
+}
+
+/// An approved request, as the server put it. What it means for the request is
+/// told by [`crate::exchange::author::grant`].
+#[derive(Debug)]
+pub struct Authorized {
+    /// The server's name in the configuration.
+    pub server: String,
+    /// PASS_ADD or PASS_REPL.
+    pub status: AuthorStatus,
+    /// The reply's arguments.
+    pub args: ArgumentsBuf,
+    /// For the user, as it came.
+    pub server_msg: Vec<u8>,
+    /// For the log, as it came.
+    pub data: Vec<u8>,
+}
+
+/// A connection that may serve the process's next operation.
+pub struct Connection {
+    server: String,
+    link: Link,
+}
+
+/// Asks the configured servers.
+pub struct Client<'c> {
+    servers: Vec<Cow<'c, Server>>,
+    deadline: Duration,
+    authen_timeout: Duration,
+    acct_all: bool,
+    hold_down: HoldDown,
+    kept: Option<Connection>,
+    troubles: Vec<(String, Trouble)>,
+}
+
+/// What an attempt at one server came to.
+enum Visit<T> {
+    /// The server decided.
+    Settled(Result<T, (DenyReason, Vec<u8>)>),
+    /// The next server's turn.
+    Next(Trouble),
+    /// Failed, where no other server may go on.
+    Stay(Trouble),
+}
+
+impl<T> Visit<T> {
+    fn deny(reason: DenyReason, server_msg: &[u8]) -> Self {
+        Self::Settled(Err((reason, server_msg.to_vec())))
+    }
+
+    fn fault(fault: Fault, stay: bool) -> Self {
+        match fault {
+            Fault::Unsendable(error) => Self::deny(DenyReason::Unsendable(error), b""),
+            Fault::Flag => Self::deny(DenyReason::FlagMismatch, b""),
+            Fault::Trouble(trouble) if stay => Self::Stay(trouble),
+            Fault::Trouble(trouble) => Self::Next(trouble),
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Unsendable(error)
+    }
+}
+
+impl<'c> Client<'c> {
+    /// A client of the configured servers, or of the agent if there is one.
+    pub fn new(config: &'c Config) -> Self {
+        let global = &config.global;
+        Self {
+            servers: targets(config),
+            deadline: global.deadline,
+            authen_timeout: global.authen_timeout,
+            acct_all: global.acct_all,
+            hold_down: HoldDown::new(hold_down::PATH, global.hold_down),
+            kept: None,
+            troubles: Vec::new(),
+        }
+    }
+
+    /// Keeps the list of dead servers elsewhere than in `/run`.
+    #[must_use]
+    pub fn with_hold_down(mut self, path: &Path, hold: Duration) -> Self {
+        self.hold_down = HoldDown::new(path, hold);
+        self
+    }
+
+    /// Goes on with a connection of an earlier client of this process, if it
+    /// still is what it was.
+    pub fn resume(&mut self, connection: Connection) {
+        self.kept = Some(connection);
+    }
+
+    /// Hands over the connection that may be used again, if there is one.
+    pub fn into_connection(mut self) -> Option<Connection> {
+        self.kept.take().filter(|kept| kept.link.is_usable())
+    }
+
+    /// What went wrong at servers that were passed over since this was asked
+    /// last, for the log.
+    pub fn take_troubles(&mut self) -> Vec<(String, Trouble)> {
+        std::mem::take(&mut self.troubles)
+    }
+
+    /// Authenticates. `ask` puts the server's questions to the person; `None`
+    /// gives up.
+    pub fn authenticate(
+        &mut self,
+        who: &Who<'_>,
+        way: Way<'_>,
+        ask: &mut dyn FnMut(&Ask<'_>) -> Option<Secret>,
+    ) -> Outcome<Accepted> {
+        let slow = self.authen_timeout;
+        self.over_servers(
+            |roles| roles.authentication,
+            false,
+            &mut |link, server, budget| {
+                let how = match challenge(way) {
+                    Ok(how) => how,
+                    Err(error) => return Visit::Next(Trouble::Local("random numbers", error)),
+                };
+                authenticate_at(link, server, budget, slow, who, &how, ask)
+            },
+        )
+    }
+
+    /// Asks for an authorization.
+    pub fn authorize(&mut self, request: &AuthorRequest<'_>) -> Outcome<Authorized> {
+        self.over_servers(
+            |roles| roles.authorization,
+            false,
+            &mut |link, server, budget| {
+                let body = match once::<AuthorRequest<'_>>(link, request, server, budget) {
+                    Ok(body) => body,
+                    Err(fault) => return Visit::fault(fault, false),
+                };
+                match AuthorReply::decode(&body) {
+                    Ok(reply) => authorized(server, &reply),
+                    Err(error) => Visit::Next(unreadable(server, error)),
+                }
+            },
+        )
+    }
+
+    /// Stores an accounting record: the clear body of a REQUEST. The same bytes
+    /// sent again are the same record.
+    pub fn account(&mut self, record: &[u8]) -> Outcome<Accepted> {
+        let all = self.acct_all;
+        self.over_servers(
+            |roles| roles.accounting,
+            all,
+            &mut |link, server, budget| {
+                let body = match once(link, &Record(record), server, budget) {
+                    Ok(body) => body,
+                    Err(fault) => return Visit::fault(fault, false),
+                };
+                match AcctReply::decode(&body) {
+                    Ok(reply) => accounted(server, &reply),
+                    Err(error) => Visit::Next(unreadable(server, error)),
+                }
+            },
+        )
+    }
+
+    /// Visits servers in order until one decides; with `all`, every one, and one
+    /// that accepts is enough.
+    fn over_servers<T>(
+        &mut self,
+        role: impl Fn(&Roles) -> bool,
+        all: bool,
+        visit: &mut dyn FnMut(&mut Link, &Server, &mut Budget) -> Visit<T>,
+    ) -> Outcome<T> {
+        let held = self.hold_down.held(hold_down::boottime());
+        let mut budget = Budget::new(self.deadline);
+        let mut unreachable = Unreachable::default();
+        let mut accepted = None;
+        for (index, is_held) in order(&self.servers, &role, &held) {
+            let Some(server) = self.servers.get(index).cloned() else {
+                continue;
+            };
+            if is_held {
+                budget.cap(HELD_DOWN_LIMIT);
+            }
+            let visit = if budget.is_spent() {
+                Visit::Next(Trouble::NoTime)
+            } else {
+                self.visit(&server, &mut budget, visit)
+            };
+            if is_held && matches!(visit, Visit::Settled(_)) {
+                let _ = self.hold_down.clear(&key(&server));
+            }
+            match visit {
+                Visit::Settled(Ok(pass)) if all => accepted = Some(pass),
+                Visit::Settled(Ok(pass)) => {
+                    self.troubles.append(&mut unreachable.tried);
+                    return Outcome::Pass(pass);
+                }
+                Visit::Settled(Err((reason, server_msg))) => {
+                    self.troubles.append(&mut unreachable.tried);
+                    return Outcome::Deny(Denial {
+                        server: server.name.clone(),
+                        reason,
+                        server_msg,
+                    });
+                }
+                Visit::Next(trouble) => {
+                    self.note(&server, &trouble);
+                    unreachable.tried.push((server.name.clone(), trouble));
+                }
+                Visit::Stay(trouble) => {
+                    self.note(&server, &trouble);
+                    unreachable.tried.push((server.name.clone(), trouble));
+                    return Outcome::Unreachable(unreachable);
+                }
+            }
+        }
+        match accepted {
+            Some(pass) => {
+                self.troubles.append(&mut unreachable.tried);
+                Outcome::Pass(pass)
+            }
+            None => Outcome::Unreachable(unreachable),
+        }
+    }
+
+    /// One server: on the kept connection if there is one, else on a new one. A
+    /// kept connection that the server closed meanwhile gets a second chance.
+    fn visit<T>(
+        &mut self,
+        server: &Server,
+        budget: &mut Budget,
+        visit: &mut dyn FnMut(&mut Link, &Server, &mut Budget) -> Visit<T>,
+    ) -> Visit<T> {
+        let kept = self.kept.take_if(|kept| kept.server == server.name);
+        if let Some(mut link) = kept.map(|kept| kept.link).filter(Link::is_usable) {
+            let result = visit(&mut link, server, budget);
+            let broke = matches!(result, Visit::Next(Trouble::Closed | Trouble::Io(_)));
+            if !(broke && link.may_be_stale()) {
+                self.keep(server, link, &result);
+                return result;
+            }
+        }
+        match Link::open(server, budget) {
+            Err(trouble) => Visit::Next(trouble),
+            Ok(mut link) => {
+                let result = visit(&mut link, server, budget);
+                self.keep(server, link, &result);
+                result
+            }
+        }
+    }
+
+    /// Keeps a connection on which a server decided, in single connection mode.
+    fn keep<T>(&mut self, server: &Server, link: Link, visit: &Visit<T>) {
+        let forged = matches!(visit, Visit::Settled(Err((DenyReason::FlagMismatch, _))));
+        if matches!(visit, Visit::Settled(_)) && !forged && link.is_usable() {
+            self.kept = Some(Connection {
+                server: server.name.clone(),
+                link,
+            });
+        }
+    }
+
+    fn note(&self, server: &Server, trouble: &Trouble) {
+        if trouble.holds_down() {
+            let _ = self.hold_down.mark(&key(server), hold_down::boottime());
+        }
+    }
+}
+
+/// Whom to ask: the agent alone if there is one, and behind it the servers if the
+/// configuration says so. Never plain TCP when the agent would have used TLS.
+fn targets(config: &Config) -> Vec<Cow<'_, Server>> {
+    let direct = || config.servers.iter().map(Cow::Borrowed);
+    let Some(agent) = &config.global.agent else {
+        return direct().collect();
+    };
+    let mut targets = vec![Cow::Owned(Server::new(
+        "agent",
+        Address::Unix(agent.clone()),
+        None,
+    ))];
+    let any_tls = config.servers.iter().any(|server| server.tls.is_some());
+    if config.global.agent_fallback == AgentFallback::Direct && !any_tls {
+        targets.extend(direct());
+    }
+    targets
+}
+
+/// The servers with a role: those alive first, then those held down.
+fn order(
+    servers: &[Cow<'_, Server>],
+    role: &impl Fn(&Roles) -> bool,
+    held: &HeldSet,
+) -> Vec<(usize, bool)> {
+    let mut order: Vec<(usize, bool)> = servers
+        .iter()
+        .enumerate()
+        .filter(|(_, server)| role(&server.roles))
+        .map(|(index, server)| (index, held.is_held(&key(server))))
+        .collect();
+    order.sort_by_key(|(_, is_held)| *is_held);
+    order
+}
+
+fn key(server: &Server) -> String {
+    server.address.to_string()
+}
+
+fn challenge(way: Way<'_>) -> std::io::Result<How<'_>> {
+    Ok(match way {
+        Way::Ascii => How::Ascii,
+        Way::ChangePassword => How::ChangePassword,
+        Way::Pap(password) => How::Pap(password),
+        Way::Chap(password) => {
+            let [id] = random::fill()?;
+            How::Chap {
+                password,
+                id,
+                challenge: random::fill()?,
+            }
+        }
+        Way::MsChap(password) => {
+            let [id] = random::fill()?;
+            How::MsChap {
+                password,
+                id,
+                challenge: random::fill()?,
+            }
+        }
+        Way::MsChapV2(password) => {
+            let [id] = random::fill()?;
+            let challenge = random::fill()?;
+            How::MsChapV2 {
+                password,
+                id,
+                challenge,
+                peer_challenge: random::fill()?,
+            }
+        }
+    })
+}
+
+/// One authentication at one server.
+fn authenticate_at(
+    link: &mut Link,
+    server: &Server,
+    budget: &mut Budget,
+    slow: Duration,
+    who: &Who<'_>,
+    how: &How<'_>,
+    ask: &mut dyn FnMut(&Ask<'_>) -> Option<Secret>,
+) -> Visit<Accepted> {
+    let limit = if Authentication::sent_password(how) {
+        ReplyLimit::Slow(slow)
+    } else {
+        ReplyLimit::Quick
+    };
+    let started = Authentication::start(who, how, |start, version| {
+        let mut session = link.session(PacketType::Authen, version)?;
+        let body = session.ask(start, limit, server.timeout, budget)?;
+        Ok((session, body))
+    });
+    let (mut dialogue, (mut session, mut body)) = match started {
+        Ok(started) => started,
+        Err(fault) => return Visit::fault(fault, false),
+    };
+    let mut continued = false;
+    loop {
+        let reply = match AuthenReply::decode(&body) {
+            Ok(reply) => reply,
+            Err(error) => {
+                return Visit::fault(Fault::Trouble(unreadable(server, error)), continued);
+            }
+        };
+        let question = match dialogue.on_reply(&reply) {
+            Step::Done(end) => return ended(end, server, &reply, continued),
+            Step::Ask(question) => question,
+        };
+        let Some(answer) = ask(&question) else {
+            abort(&mut session, server, budget);
+            return Visit::deny(DenyReason::Aborted, b"");
+        };
+        let next = AuthenContinue {
+            user_msg: answer.expose(),
+            data: b"",
+            abort: false,
+        };
+        continued = true;
+        body = match session.ask(&next, ReplyLimit::Slow(slow), server.timeout, budget) {
+            Ok(body) => body,
+            Err(fault) => return Visit::fault(fault, true),
+        };
+    }
+}
+
+fn abort(session: &mut LinkSession<'_>, server: &Server, budget: &mut Budget) {
+    let abort = AuthenContinue {
+        user_msg: b"",
+        data: b"",
+        abort: true,
+    };
+    // Nothing depends on it: the server would find out by itself.
+    let _ = session.tell(&abort, server.timeout, budget);
+}
+
+fn ended(end: End, server: &Server, reply: &AuthenReply<'_>, continued: bool) -> Visit<Accepted> {
+    let reason = match end {
+        End::Pass => {
+            let server_msg = reply.server_msg.to_vec();
+            return Visit::Settled(Ok(Accepted {
+                server: server.name.clone(),
+                server_msg,
+            }));
+        }
+        End::Fail => DenyReason::Fail,
+        End::Follow => DenyReason::Follow,
+        End::Restart => DenyReason::Restart,
+        End::TooManyRounds => DenyReason::TooManyRounds,
+        End::Error => {
+            let error = server_error(reply.data, reply.server_msg);
+            return Visit::fault(error.into(), continued);
+        }
+        End::Protocol => return Visit::fault(Trouble::Protocol.into(), continued),
+    };
+    Visit::deny(reason, reply.server_msg)
+}
+
+/// An exchange of one request and one reply.
+fn once<'b, B: Body<'b>>(
+    link: &mut Link,
+    request: &B,
+    server: &Server,
+    budget: &mut Budget,
+) -> Result<Vec<u8>, Fault> {
+    let mut session = link.session(B::TYPE, Version::DEFAULT)?;
+    session.ask(request, ReplyLimit::Quick, server.timeout, budget)
+}
+
+fn authorized(server: &Server, reply: &AuthorReply<'_>) -> Visit<Authorized> {
+    match (reply.status, reply.check()) {
+        (AuthorStatus::PassAdd | AuthorStatus::PassRepl, Ok(())) => {
+            Visit::Settled(Ok(Authorized {
+                server: server.name.clone(),
+                status: reply.status,
+                args: reply.args.into(),
+                server_msg: reply.server_msg.to_vec(),
+                data: reply.data.to_vec(),
+            }))
+        }
+        (AuthorStatus::PassAdd | AuthorStatus::PassRepl, Err(error)) => {
+            use crate::exchange::author::Refusal;
+            Visit::deny(
+                DenyReason::Refusal(Refusal::Malformed(error)),
+                reply.server_msg,
+            )
+        }
+        (AuthorStatus::Fail, _) => Visit::deny(DenyReason::Fail, reply.server_msg),
+        (AuthorStatus::Follow, _) => Visit::deny(DenyReason::Follow, reply.server_msg),
+        (AuthorStatus::Error, _) => Visit::Next(server_error(reply.data, reply.server_msg)),
+        (AuthorStatus::Unknown(_), _) => Visit::Next(Trouble::Protocol),
+    }
+}
+
+fn accounted(server: &Server, reply: &AcctReply<'_>) -> Visit<Accepted> {
+    match reply.status {
+        AcctStatus::Success => Visit::Settled(Ok(Accepted {
+            server: server.name.clone(),
+            server_msg: reply.server_msg.to_vec(),
+        })),
+        AcctStatus::Error => Visit::Next(server_error(reply.data, reply.server_msg)),
+        AcctStatus::Follow | AcctStatus::Unknown(_) => Visit::Next(Trouble::Protocol),
+    }
+}
+
+fn server_error(data: &[u8], server_msg: &[u8]) -> Trouble {
+    let words = if data.is_empty() { server_msg } else { data };
+    Trouble::ServerError(escape::line(words))
+}
+
+fn unreadable(server: &Server, error: Error) -> Trouble {
+    if server.secret.is_some() && error.suggests_wrong_secret() {
+        Trouble::WrongSecret(error)
+    } else {
+        Trouble::Malformed(error)
+    }
+}
+
+/// The body of an accounting REQUEST that was encoded before.
+struct Record<'r>(&'r [u8]);
+
+impl<'a> Body<'a> for Record<'a> {
+    const TYPE: PacketType = PacketType::Acct;
+
+    fn decode(body: &'a [u8]) -> Result<Self, Error> {
+        Ok(Self(body))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        out.extend_from_slice(self.0);
+        Ok(())
+    }
+}
