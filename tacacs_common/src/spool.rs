@@ -33,6 +33,9 @@ use queue::Queue;
 use record::Entry;
 pub use record::{MAX_BODY, Record};
 
+/// The parent of the writers' folders.
+pub const ROOT: &str = "/var/spool/tacplus";
+
 /// Names are given under this lock, and nothing slow is done: a longer wait means
 /// that its holder was stopped.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
@@ -248,7 +251,7 @@ impl Spool {
                 .unwrap_or_default();
             Ok(Status {
                 pending: queue.records.len() as u64,
-                bytes: queue.records.iter().map(|entry| entry.length).sum(),
+                bytes: queue.bytes(),
                 oldest: queue.records.iter().min().map(|entry| entry.created),
                 spooled: counters.spooled,
                 delivered: counters.delivered,
@@ -421,8 +424,9 @@ impl Spool {
             // Better gone than in the way of all that follow.
             return self.folder.remove(name.as_ref());
         };
-        for oldest in Queue::read(&aside)?.excess(ASIDE) {
-            aside.remove(oldest.name().as_ref())?;
+        // The queue comes first: what cannot be cleared away here is left alone.
+        for oldest in Queue::read(&aside).unwrap_or_default().excess(ASIDE) {
+            let _ = aside.remove(oldest.name().as_ref());
         }
         Ok(())
     }

@@ -173,6 +173,18 @@ fn what_a_server_will_never_take_is_set_aside_and_does_not_block() {
 }
 
 #[test]
+fn records_set_aside_never_take_each_others_place() {
+    let stage = Stage::new();
+    let spool = stage.spool();
+    for body in [b"one", b"two"] {
+        spool.append(body, 1).unwrap();
+        let (_, report) = deliver(&spool, Delivery::Refused);
+        assert_eq!(report.refused, 1);
+    }
+    assert_eq!(files(&stage.path().join("refused")).len(), 2);
+}
+
+#[test]
 fn records_set_aside_keep_within_their_bound_and_the_oldest_go() {
     let stage = Stage::new();
     let spool = stage.spool();
@@ -366,10 +378,15 @@ fn lost_counters_do_not_put_a_new_record_before_an_old_one() {
         spool.append(body, 1).unwrap();
     }
     spool.deliver(1, &mut |_| Delivery::Stored);
-    // What a power cut can do to a file that is not flushed.
-    fs::write(stage.path().join("counters"), b"").unwrap();
-    spool.append(b"4", 1).unwrap();
-    assert_eq!(deliver(&spool, Delivery::Stored).0, [b"2", b"3", b"4"]);
+    // What a power cut, or worse, can do to a file that is not flushed.
+    let most = format!("last {0}\ndropped {0}\n", u64::MAX);
+    let counters = [b"".as_slice(), b"last -1\nspooled\n\xff", most.as_bytes()];
+    for (text, body) in counters.into_iter().zip([b"4", b"5", b"6"]) {
+        fs::write(stage.path().join("counters"), text).unwrap();
+        spool.append(body, 1).unwrap();
+    }
+    let seen = deliver(&spool, Delivery::Stored).0;
+    assert_eq!(seen, [b"2", b"3", b"4", b"5", b"6"]);
 }
 
 #[test]

@@ -38,13 +38,14 @@ impl Counters {
         lock.file().write_all_at(text.as_bytes(), 0)
     }
 
-    /// What cannot be read counts as zero.
+    /// What cannot be read counts as zero, and so does the upper half of the range:
+    /// whatever a damaged file says, counting on never overflows.
     pub(super) fn parse(text: &[u8]) -> Self {
         let mut counters = Self::default();
         let text = std::str::from_utf8(text).unwrap_or_default();
         for (name, value) in text.lines().filter_map(|line| line.split_once(' ')) {
             if let Some((_, field)) = counters.fields().into_iter().find(|field| field.0 == name) {
-                *field = value.parse().unwrap_or(0);
+                *field = value.parse::<i64>().unwrap_or(0).max(0).unsigned_abs();
             }
         }
         counters

@@ -42,13 +42,16 @@ impl Queue {
         self.all().map(|entry| entry.seq).max().unwrap_or(0)
     }
 
+    /// Sum of the lengths of the records.
+    pub(super) fn bytes(&self) -> u64 {
+        total(self.records.iter())
+    }
+
     /// Whether a record of this length keeps within the limits; what is being written
     /// counts already.
     pub(super) fn has_room(&self, length: u64, limits: Limits) -> bool {
         let records = self.all().count() as u64;
-        let bytes = self
-            .all()
-            .fold(length, |sum, entry| sum.saturating_add(entry.length));
+        let bytes = total(self.all()).saturating_add(length);
         records < limits.records && bytes <= limits.bytes
     }
 
@@ -77,4 +80,8 @@ impl Queue {
     fn all(&self) -> impl Iterator<Item = &Entry> {
         self.records.iter().chain(&self.temporaries)
     }
+}
+
+fn total<'a>(entries: impl Iterator<Item = &'a Entry>) -> u64 {
+    entries.fold(0, |sum, entry| sum.saturating_add(entry.length))
 }

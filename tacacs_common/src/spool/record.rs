@@ -56,8 +56,10 @@ impl Entry {
             let is_plain = field == "0" || !field.starts_with(['0', '+']);
             is_plain.then(|| field.parse().ok())?
         };
+        // Half of the range: no name, however made, can use up the numbers.
+        let seq: i64 = seq.parse().ok().filter(|_| !seq.starts_with(['+', '-']))?;
         Some(Self {
-            seq: seq.parse().ok().filter(|_| !seq.starts_with('+'))?,
+            seq: seq.unsigned_abs(),
             created: number(created)?,
             length: number(length)?,
         })
@@ -117,7 +119,7 @@ mod tests {
     fn a_name_says_all_of_its_entry() {
         assert_eq!(ENTRY.name(), "00000000000000000042.1700000000.0");
         let last = Entry {
-            seq: u64::MAX,
+            seq: i64::MAX.unsigned_abs(),
             created: u64::MAX,
             length: u64::MAX,
         };
@@ -140,7 +142,8 @@ mod tests {
             "00000000000000000042.1.",
             "+0000000000000000042.1.2",
             "0000000000000000042.1.2",
-            "99999999999999999999.1.2",
+            "-0000000000000000042.1.2",
+            "18446744073709551615.1.2",
             "0000000000000000004\u{e4}.1.2",
         ] {
             assert_eq!(Entry::parse(name), None, "{name}");
