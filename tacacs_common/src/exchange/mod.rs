@@ -4,10 +4,12 @@
 //!
 //! * [`Session`]: the header rules of one session, seen from the client.
 //! * [`authen`]: a login, enable or password change, prompt by prompt.
+//! * [`server`]: a whole connection, seen from the server.
 //! * [`author`]: what an authorization reply means for the request.
 
 pub mod authen;
 pub mod author;
+pub mod server;
 mod session;
 
 pub use session::{NotOurs, Session};

@@ -1,0 +1,555 @@
+//! One connection, seen from the server: bytes in, requests and bytes out.
+//!
+//! Owns the header rules of RFC 8907 sections 4.1 to 4.5: which packet belongs to
+//! which session, single connection mode, the obfuscation of bodies, and the
+//! answer to everything that is not a well-formed request. Must never decide what
+//! a request means, and never read a socket or a clock.
+
+use core::fmt;
+
+use zeroize::Zeroize;
+
+use crate::obfuscate::Protection;
+use crate::packet::{
+    AcctReply, AcctRequest, AcctStatus, ArgumentsBuf, AuthenContinue, AuthenReply, AuthenStart,
+    AuthenStatus, AuthorReply, AuthorRequest, AuthorStatus, Body, DEFAULT_MAX_BODY, Error, Flags,
+    HEADER_LEN, Header, PacketType, Version,
+};
+
+/// Buffers above this are given back when they run empty: idle connections are cheap.
+const KEPT_CAPACITY: usize = 4096;
+
+/// What a connection may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest body in bytes; a larger one is refused before it is read.
+    pub max_body: u32,
+    /// Sessions that run at the same time.
+    pub sessions: usize,
+    /// Whether single connection mode is agreed to.
+    pub single_connect: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body: DEFAULT_MAX_BODY,
+            sessions: 128,
+            single_connect: true,
+        }
+    }
+}
+
+/// A decoded request.
+pub enum Request<'a> {
+    /// An authentication begins.
+    Start(AuthenStart<'a>),
+    /// An authentication goes on.
+    Continue(AuthenContinue<'a>),
+    /// May this be done?
+    Author(AuthorRequest<'a>),
+    /// A record to store.
+    Acct(AcctRequest<'a>),
+}
+
+/// What came in.
+pub enum Event<'a, S> {
+    /// A request of a session. To be answered with [`Connection::reply`] or
+    /// ended with [`Connection::end`].
+    Request {
+        /// Which session.
+        session_id: u32,
+        /// The packet's version byte.
+        version: Version,
+        /// The caller's state of the session; empty at its first packet.
+        state: &'a mut Option<S>,
+        /// Decoded; its values are still to be checked.
+        request: Request<'a>,
+    },
+    /// Something that is no request. It has been answered if it gets an answer;
+    /// this is for the log.
+    Refused(Refusal),
+}
+
+/// Why a packet is not handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Something is wrong with it.
+    Packet(Error),
+    /// The connection takes no new sessions: single connection mode was not
+    /// agreed, or the secret was wrong before. The packet was not looked at.
+    NoNewSession,
+    /// As many sessions run as may.
+    TooManySessions,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Packet(error) => error.fmt(f),
+            Self::NoNewSession => f.write_str("the connection takes no new sessions"),
+            Self::TooManySessions => f.write_str("too many sessions on one connection"),
+        }
+    }
+}
+
+/// A running session.
+struct Session<S> {
+    id: u32,
+    version: Version,
+    packet_type: PacketType,
+    /// Number of the packet received last.
+    received: u8,
+    /// Whether that packet still has no reply.
+    unanswered: bool,
+    state: Option<S>,
+}
+
+/// Single connection mode (section 4.3) is settled by the first request and the first reply.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Unknown,
+    /// The client asked in the connection's first packet; every reply agrees.
+    Single,
+    /// One session, then the end.
+    Plain,
+}
+
+/// The end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    No,
+    /// No new sessions; over when the running ones are.
+    AfterSessions,
+    /// Over as soon as what is to be sent is sent.
+    Now,
+}
+
+/// One connection. `S` is what the caller keeps for each session.
+pub struct Connection<'k, S> {
+    protection: Protection<'k>,
+    limits: Limits,
+    input: Vec<u8>,
+    /// Where the packet that is looked at begins in `input`.
+    start: usize,
+    /// Where what was handed out already ends.
+    done: usize,
+    output: Vec<u8>,
+    sessions: Vec<Session<S>>,
+    mode: Mode,
+    closing: Closing,
+}
+
+impl<'k, S> Connection<'k, S> {
+    /// A connection on which nothing happened yet.
+    pub const fn new(protection: Protection<'k>, limits: Limits) -> Self {
+        Self {
+            protection,
+            limits,
+            input: Vec::new(),
+            start: 0,
+            done: 0,
+            output: Vec::new(),
+            sessions: Vec::new(),
+            mode: Mode::Unknown,
+            closing: Closing::No,
+        }
+    }
+
+    /// Takes what was received. To be followed by [`Connection::poll`] until it
+    /// has nothing more, so that the buffer never holds more than one packet and
+    /// one read.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        if self.closing == Closing::Now {
+            return;
+        }
+        self.forget_done();
+        self.input.drain(..self.start.min(self.input.len()));
+        (self.start, self.done) = (0, 0);
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// The next event in what was received.
+    pub fn poll(&mut self) -> Option<Event<'_, S>> {
+        self.forget_done();
+        if self.closing == Closing::Now {
+            return None;
+        }
+        let header = match Header::decode(self.unread()) {
+            Ok(header) => header,
+            Err(Error::ShortHeader { .. }) => return None,
+            Err(error) => return Some(self.close(error)),
+        };
+        if let Err(error @ Error::LengthLimit { .. }) = header.check(self.limits.max_body) {
+            return Some(self.close(error));
+        }
+        if header.flags.unencrypted && !self.protection.unencrypted_flag() {
+            // Section 10.5.2: dropped, without a word.
+            return Some(self.close(Error::FlagUnencrypted));
+        }
+        let body_len = usize::try_from(header.length).unwrap_or(usize::MAX);
+        let packet_len = HEADER_LEN.saturating_add(body_len);
+        if self.unread().len() < packet_len {
+            return None;
+        }
+        self.done = self.start.saturating_add(packet_len);
+        if let Err(error) = self.admit(&header) {
+            return Some(self.refuse(&header, error));
+        }
+        self.request(header)
+    }
+
+    /// Checks everything about a packet but its body.
+    fn admit(&mut self, header: &Header) -> Result<(), Error> {
+        header.check(self.limits.max_body)?;
+        if self.protection.unencrypted_flag() && !header.flags.unencrypted {
+            return Err(Error::FlagTlsClear);
+        }
+        let found = header.seq_no;
+        let Some(session) = self.find(header.session_id) else {
+            return if found == 1 {
+                Ok(())
+            } else {
+                Err(Error::Seq { expected: 1, found })
+            };
+        };
+        if session.version != header.version {
+            return Err(Error::MinorForType {
+                found: header.version.minor(),
+            });
+        }
+        let expected = session.received.saturating_add(2);
+        // The client speaks out of turn, or opens a session under a number in use.
+        if session.unanswered || session.packet_type != header.packet_type || found != expected {
+            return Err(Error::Seq { expected, found });
+        }
+        Ok(())
+    }
+
+    /// The request in a packet whose header is in order.
+    fn request(&mut self, header: Header) -> Option<Event<'_, S>> {
+        if header.seq_no == 1
+            && let Err(refusal) = self.open(&header)
+        {
+            return Some(Event::Refused(refusal));
+        }
+        let body = self.start.saturating_add(HEADER_LEN)..self.done;
+        if let Some(body) = self.input.get_mut(body.clone()) {
+            self.protection.apply(&header, body);
+        }
+        // Decoded once to know whether it can be, and again for the caller: the
+        // borrow checker lets no borrow out of one branch that another has to end.
+        if let Err(error) = decode(&header, self.input.get(body.clone())?) {
+            return Some(self.undecodable(&header, error));
+        }
+        let session = self
+            .sessions
+            .iter_mut()
+            .find(|session| session.id == header.session_id)?;
+        session.received = header.seq_no;
+        session.unanswered = true;
+        let request = decode(&header, self.input.get(body)?).ok()?;
+        Some(Event::Request {
+            session_id: header.session_id,
+            version: header.version,
+            state: &mut session.state,
+            request,
+        })
+    }
+
+    /// Opens the session of a first packet, if another one may be.
+    fn open(&mut self, header: &Header) -> Result<(), Refusal> {
+        if self.closing != Closing::No || self.mode == Mode::Plain {
+            self.drain();
+            return Err(Refusal::NoNewSession);
+        }
+        if self.sessions.len() >= self.limits.sessions {
+            self.error_reply(header);
+            return Err(Refusal::TooManySessions);
+        }
+        if self.mode == Mode::Unknown {
+            let single = header.flags.single_connect && self.limits.single_connect;
+            self.mode = if single { Mode::Single } else { Mode::Plain };
+        }
+        self.sessions.push(Session {
+            id: header.session_id,
+            version: header.version,
+            packet_type: header.packet_type,
+            received: header.seq_no,
+            unanswered: true,
+            state: None,
+        });
+        Ok(())
+    }
+
+    /// The body makes no sense: most often it was obfuscated with another secret.
+    /// Then the client is told once, gets no new sessions, and running ones may
+    /// finish (sections 4.4, 4.5 and 10.5.1).
+    fn undecodable(&mut self, header: &Header, error: Error) -> Event<'_, S> {
+        if error.suggests_wrong_secret() {
+            self.drain();
+        }
+        self.error_reply(header);
+        self.end(header.session_id);
+        Event::Refused(Refusal::Packet(error))
+    }
+
+    /// A header that does not fit: an ERROR, and the connection ends.
+    fn refuse(&mut self, header: &Header, error: Error) -> Event<'_, S> {
+        if let Error::Type(_) = error {
+            // Section 3.6: what the packet is cannot be told, so its own header goes back.
+            let mut echo = self
+                .unread()
+                .first_chunk::<HEADER_LEN>()
+                .copied()
+                .unwrap_or_default();
+            let [_, _, seq_no, _, _, _, _, _, length @ ..] = &mut echo;
+            *length = [0; 4];
+            if let Some(next) = seq_no.checked_add(1) {
+                *seq_no = next;
+                self.output.extend_from_slice(&echo);
+            }
+        } else {
+            self.drain();
+            self.error_reply(header);
+        }
+        self.close(error)
+    }
+
+    fn close(&mut self, error: Error) -> Event<'_, S> {
+        self.closing = Closing::Now;
+        self.sessions.clear();
+        Event::Refused(Refusal::Packet(error))
+    }
+
+    /// An ERROR of the packet's own type, without a word that would help to guess
+    /// the secret.
+    fn error_reply(&mut self, header: &Header) {
+        let nothing = ArgumentsBuf::new();
+        let (version, id, received) = (header.version, header.session_id, header.seq_no);
+        // An empty body always fits, and a number that would wrap is not sent.
+        let _ = match header.packet_type {
+            PacketType::Authen => {
+                let body = AuthenReply {
+                    status: AuthenStatus::Error,
+                    no_echo: false,
+                    server_msg: b"",
+                    data: b"",
+                };
+                self.seal(version, id, received, &body)
+            }
+            PacketType::Author => {
+                let args = nothing.as_arguments();
+                let body = AuthorReply {
+                    status: AuthorStatus::Error,
+                    server_msg: b"",
+                    data: b"",
+                    args,
+                };
+                self.seal(version, id, received, &body)
+            }
+            PacketType::Acct => {
+                let body = AcctReply {
+                    status: AcctStatus::Error,
+                    server_msg: b"",
+                    data: b"",
+                };
+                self.seal(version, id, received, &body)
+            }
+            PacketType::Unknown(_) => Ok(()),
+        };
+    }
+
+    /// Answers the request that a session waits for. `last` ends the session.
+    ///
+    /// # Errors
+    /// What the encoder refuses; an ERROR has then been sent instead and the
+    /// session is over. Also [`Error::Seq`] for a session that waits for nothing.
+    pub fn reply<'b>(
+        &mut self,
+        session_id: u32,
+        body: &impl Body<'b>,
+        last: bool,
+    ) -> Result<(), Error> {
+        let Some(session) = self
+            .sessions
+            .iter_mut()
+            .find(|session| session.id == session_id && session.unanswered)
+        else {
+            return Err(Error::Seq {
+                expected: 0,
+                found: 0,
+            });
+        };
+        session.unanswered = false;
+        let (version, received, packet_type) =
+            (session.version, session.received, session.packet_type);
+        let sealed = self.seal(version, session_id, received, body);
+        if sealed.is_err() {
+            let flags = Flags::default();
+            self.error_reply(&Header {
+                version,
+                packet_type,
+                seq_no: received,
+                flags,
+                session_id,
+                length: 0,
+            });
+        }
+        // The answer to packet 253 is the last one whose own answer could be answered.
+        if last || sealed.is_err() || received >= 253 {
+            self.end(session_id);
+        }
+        sealed
+    }
+
+    /// Ends a session without a reply.
+    pub fn end(&mut self, session_id: u32) {
+        self.sessions.retain(|session| session.id != session_id);
+        if self.mode == Mode::Plain {
+            self.drain();
+        }
+    }
+
+    /// Takes no new sessions from now on.
+    pub fn drain(&mut self) {
+        if self.closing == Closing::No {
+            self.closing = Closing::AfterSessions;
+        }
+    }
+
+    /// What is to be sent; the caller takes away what it has sent.
+    pub fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// Whether the connection is over once the output is sent.
+    pub fn is_over(&self) -> bool {
+        match self.closing {
+            Closing::No => false,
+            Closing::AfterSessions => self.sessions.is_empty(),
+            Closing::Now => true,
+        }
+    }
+
+    /// Whether a packet has begun and not ended.
+    pub fn is_mid_packet(&self) -> bool {
+        self.input.len() > self.done
+    }
+
+    /// Whether a session waits for the client.
+    pub fn has_sessions(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
+    /// The caller's state of a running session.
+    pub fn state(&mut self, session_id: u32) -> Option<&mut S> {
+        self.sessions
+            .iter_mut()
+            .find(|session| session.id == session_id)?
+            .state
+            .as_mut()
+    }
+
+    fn find(&self, id: u32) -> Option<&Session<S>> {
+        self.sessions.iter().find(|session| session.id == id)
+    }
+
+    /// Appends a packet to the output; nothing of it stays there after an error.
+    fn seal<'b>(
+        &mut self,
+        version: Version,
+        id: u32,
+        received: u8,
+        body: &impl Body<'b>,
+    ) -> Result<(), Error> {
+        let start = self.output.len();
+        let sealed = self.append(version, id, received, body, start);
+        if sealed.is_err() {
+            self.output.truncate(start);
+        }
+        sealed
+    }
+
+    fn append<'b, B: Body<'b>>(
+        &mut self,
+        version: Version,
+        session_id: u32,
+        received: u8,
+        body: &B,
+        start: usize,
+    ) -> Result<(), Error> {
+        // Section 4.1: the number never wraps, a session that used them up ends.
+        let seq_no = received.checked_add(1).ok_or(Error::Seq {
+            expected: received,
+            found: 0,
+        })?;
+        self.output.extend_from_slice(&[0; HEADER_LEN]);
+        body.encode(&mut self.output)?;
+        let Some((head, clear)) = self
+            .output
+            .get_mut(start..)
+            .and_then(|packet| packet.split_first_chunk_mut::<HEADER_LEN>())
+        else {
+            return Err(Error::ShortHeader { have: 0 });
+        };
+        let length = u32::try_from(clear.len()).unwrap_or(u32::MAX);
+        if length > DEFAULT_MAX_BODY {
+            return Err(Error::LengthLimit {
+                length,
+                limit: DEFAULT_MAX_BODY,
+            });
+        }
+        let flags = Flags {
+            unencrypted: self.protection.unencrypted_flag(),
+            // Nothing more is agreed to once the connection is about to end.
+            single_connect: self.mode == Mode::Single && self.closing == Closing::No,
+        };
+        let header = Header {
+            version,
+            packet_type: B::TYPE,
+            seq_no,
+            flags,
+            session_id,
+            length,
+        };
+        *head = header.encode();
+        self.protection.apply(&header, clear);
+        Ok(())
+    }
+
+    fn unread(&self) -> &[u8] {
+        self.input.get(self.start..).unwrap_or_default()
+    }
+
+    /// Wipes the packet that was handed out last: it may hold a password.
+    fn forget_done(&mut self) {
+        if let Some(done) = self.input.get_mut(self.start..self.done) {
+            done.zeroize();
+        }
+        self.start = self.start.max(self.done);
+        if self.start == self.input.len() {
+            self.input.clear();
+            (self.start, self.done) = (0, 0);
+            if self.input.capacity() > KEPT_CAPACITY {
+                self.input = Vec::new();
+            }
+        }
+    }
+}
+
+impl<S> Drop for Connection<'_, S> {
+    fn drop(&mut self) {
+        self.input.zeroize();
+    }
+}
+
+fn decode<'a>(header: &Header, body: &'a [u8]) -> Result<Request<'a>, Error> {
+    match (header.packet_type, header.seq_no) {
+        (PacketType::Authen, 1) => AuthenStart::decode(body).map(Request::Start),
+        (PacketType::Authen, _) => AuthenContinue::decode(body).map(Request::Continue),
+        (PacketType::Author, _) => AuthorRequest::decode(body).map(Request::Author),
+        (PacketType::Acct, _) => AcctRequest::decode(body).map(Request::Acct),
+        (PacketType::Unknown(value), _) => Err(Error::Type(value)),
+    }
+}
