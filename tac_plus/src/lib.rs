@@ -3,10 +3,13 @@
 //! | module | owns |
 //! |---|---|
 //! | [`conf`] | tac_plus.conf(5), a front end of the policy |
-//! | `escape` | text from the network, harmless in a line |
 //! | [`policy`] | who may do what: pure, asks for effects instead of performing them |
-#![forbid(unsafe_code)]
+//! | [`daemon`] | sockets, files, clocks and signals |
+//! | `escape` | text from the network, harmless in a line |
+//! | `sys` | the C library, and all `unsafe` of this crate |
 
 pub mod conf;
+pub mod daemon;
 mod escape;
 pub mod policy;
+mod sys;

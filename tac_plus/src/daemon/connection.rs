@@ -1,0 +1,351 @@
+//! One connection's task.
+//!
+//! Owns its socket and its time limits. Carries bytes to the protocol, requests
+//! to the policy, effects to whoever performs them, and replies back.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tacacs_common::exchange::server::{Connection, Event, Refusal, Request};
+use tacacs_common::obfuscate::Protection;
+use tacacs_common::packet::{AcctReply, AuthenReply, AuthorReply, Error};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+use super::Shared;
+use crate::policy::{Client, Effect, Input, Policy, Reply, Session, Step};
+
+/// Bytes taken from a socket at once.
+const READ: usize = 16 * 1024;
+/// Replies are sent at the latest when this many bytes wait.
+const FLUSH: usize = 64 * 1024;
+/// After an error the client gets this long to read the reply before the socket goes.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A session and the policy it began under, which a reload does not change.
+struct Running {
+    policy: Arc<Policy>,
+    session: Session,
+}
+
+/// What the connection waits for, which decides how long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    FirstPacket,
+    Packet,
+    Answer,
+    Idle,
+}
+
+struct Talk<'k> {
+    shared: &'k Shared,
+    stream: TcpStream,
+    address: IpAddr,
+    client: Arc<Client>,
+    policy: Arc<Policy>,
+    connection: Connection<'k, Running>,
+    /// Sessions whose record is being stored.
+    storing: VecDeque<(u32, oneshot::Receiver<bool>)>,
+    waiting: Waiting,
+    since: Instant,
+}
+
+/// Serves a connection from its first byte to its last.
+pub(super) async fn serve(
+    shared: &Shared,
+    stream: TcpStream,
+    address: IpAddr,
+    mut stop: watch::Receiver<bool>,
+) {
+    let policy = shared.policy();
+    let Some(client) = policy.client(address).cloned() else {
+        shared.log.line(format!(
+            "connection from {address} refused: not a known client"
+        ));
+        return;
+    };
+    let secret = Arc::clone(&client.secret);
+    let mut talk = Talk {
+        shared,
+        stream,
+        address,
+        client,
+        policy,
+        connection: Connection::new(Protection::Obfuscated(&secret), shared.limits.connection),
+        storing: VecDeque::new(),
+        waiting: Waiting::FirstPacket,
+        since: Instant::now(),
+    };
+    // Whatever ends the conversation early (reset, silence), the client knows it best.
+    if talk.run(&mut stop).await.is_ok() {
+        talk.linger().await;
+    }
+}
+
+impl Talk<'_> {
+    async fn run(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<()> {
+        // Replies are small and somebody waits for them.
+        self.stream.set_nodelay(true)?;
+        while !self.connection.is_over() {
+            match self.receive() {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {
+                    let progress = self.answer().await?;
+                    self.note_progress(progress);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(stop).await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what there is. The buffer is on the stack for this call only: an
+    /// idle connection holds none.
+    fn receive(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; READ];
+        let count = self.stream.try_read(&mut buffer)?;
+        self.connection
+            .receive(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+
+    /// Waits for bytes, as long as the state allows, or for the daemon's end.
+    async fn wait(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<()> {
+        let limits = &self.shared.limits;
+        let limit = match self.waiting {
+            Waiting::FirstPacket => limits.first_packet,
+            Waiting::Packet => limits.packet,
+            Waiting::Answer => limits.answer,
+            Waiting::Idle => limits.idle,
+        };
+        let left = limit.saturating_sub(self.since.elapsed());
+        if *stop.borrow_and_update() {
+            self.connection.drain();
+            if self.connection.is_over() {
+                return Ok(());
+            }
+        }
+        tokio::select! {
+            ready = self.stream.readable() => ready,
+            () = tokio::time::sleep(left) => Err(io::ErrorKind::TimedOut.into()),
+            // An error means that the daemon is gone, which is the same.
+            _ = stop.changed() => Ok(()),
+        }
+    }
+
+    /// Sets the clock anew when the connection got somewhere, not for every byte:
+    /// a packet sent a byte a second must end in time all the same.
+    fn note_progress(&mut self, progress: bool) {
+        let waiting = if self.connection.is_mid_packet() {
+            if self.waiting == Waiting::FirstPacket && !progress {
+                Waiting::FirstPacket
+            } else {
+                Waiting::Packet
+            }
+        } else if self.connection.has_sessions() {
+            Waiting::Answer
+        } else {
+            Waiting::Idle
+        };
+        if progress || waiting != self.waiting {
+            self.waiting = waiting;
+            self.since = Instant::now();
+        }
+    }
+
+    /// Answers everything that has arrived whole; tells whether anything had.
+    async fn answer(&mut self) -> io::Result<bool> {
+        self.refresh();
+        let mut progress = false;
+        while let Some(event) = self.connection.poll() {
+            progress = true;
+            match event {
+                Event::Refused(refusal) => self.log_refusal(refusal),
+                Event::Request {
+                    session_id,
+                    version,
+                    state,
+                    request,
+                } => {
+                    let running = state.get_or_insert_with(|| Running {
+                        policy: Arc::clone(&self.policy),
+                        session: Session::new(self.address, Arc::clone(&self.client)),
+                    });
+                    let input = match request {
+                        Request::Start(start) => Input::Start(start, version),
+                        Request::Continue(more) => Input::Continue(more),
+                        Request::Author(request) => Input::Author(request, version),
+                        Request::Acct(request) => Input::Acct(request, version),
+                    };
+                    let step = running.session.step(&running.policy, input);
+                    self.perform(session_id, step).await;
+                }
+            }
+            if self.connection.output().len() > FLUSH {
+                self.flush().await?;
+            }
+        }
+        self.finish_records().await;
+        self.flush().await?;
+        Ok(progress)
+    }
+
+    /// After a reload: a client that is no longer one, or has another secret now,
+    /// may end its sessions but begin none.
+    fn refresh(&mut self) {
+        let current = self.shared.policy();
+        if Arc::ptr_eq(&current, &self.policy) {
+            return;
+        }
+        match current.client(self.address) {
+            Some(client) if client.secret.expose() == self.client.secret.expose() => {
+                self.client = Arc::clone(client);
+                self.policy = current;
+            }
+            _ => self.connection.drain(),
+        }
+    }
+
+    async fn perform(&mut self, session_id: u32, step: Step) {
+        match step {
+            Step::Reply(reply, line) => {
+                self.log(line);
+                self.reply(session_id, &reply);
+            }
+            Step::Silence(line) => {
+                self.log(line);
+                self.connection.end(session_id);
+            }
+            Step::Need(Effect::Record(record)) => {
+                let result = self.shared.store.record(record.line).await;
+                self.storing.push_back((session_id, result));
+            }
+        }
+    }
+
+    /// Waits for the records handed over, in order; meanwhile they share a write.
+    async fn finish_records(&mut self) {
+        while let Some((session_id, result)) = self.storing.pop_front() {
+            let stored = result.await.unwrap_or(false);
+            let Some(running) = self.connection.state(session_id) else {
+                continue;
+            };
+            let step = running.session.step(&running.policy, Input::Stored(stored));
+            if let Step::Reply(reply, line) = step {
+                self.log(line);
+                self.reply(session_id, &reply);
+            }
+        }
+    }
+
+    fn reply(&mut self, session_id: u32, reply: &Reply) {
+        let last = reply.is_last();
+        let (msg, data): (&[u8], &[u8]) = (b"", b"");
+        let sent = match reply {
+            Reply::Authen(answer) => {
+                let (status, no_echo, server_msg) =
+                    (answer.status, answer.no_echo, answer.server_msg.as_slice());
+                self.connection.reply(
+                    session_id,
+                    &AuthenReply {
+                        status,
+                        no_echo,
+                        server_msg,
+                        data,
+                    },
+                    last,
+                )
+            }
+            Reply::Author(decision) => {
+                let (status, args) = (decision.status, decision.args.as_arguments());
+                let server_msg = decision.server_msg.as_bytes();
+                self.connection.reply(
+                    session_id,
+                    &AuthorReply {
+                        status,
+                        server_msg,
+                        data,
+                        args,
+                    },
+                    last,
+                )
+            }
+            Reply::Acct(status) => self.connection.reply(
+                session_id,
+                &AcctReply {
+                    status: *status,
+                    server_msg: msg,
+                    data,
+                },
+                last,
+            ),
+        };
+        if let Err(error) = sent {
+            self.shared.log.line(format!(
+                "reply to {} could not be sent: {error}",
+                self.address
+            ));
+        }
+    }
+
+    fn log(&self, line: Option<String>) {
+        if let Some(line) = line {
+            self.shared.log.line(line);
+        }
+    }
+
+    fn log_refusal(&self, refusal: Refusal) {
+        let address = self.address;
+        let line = match refusal {
+            Refusal::Packet(error) if error.suggests_wrong_secret() => {
+                format!(
+                    "packet from {address} refused: wrong shared secret for this client? ({error})"
+                )
+            }
+            Refusal::Packet(error @ Error::FlagUnencrypted) => {
+                format!("connection from {address} closed: {error}")
+            }
+            refusal => format!("packet from {address} refused: {refusal}"),
+        };
+        self.shared.log.line(line);
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let output = self.connection.output();
+        if output.is_empty() {
+            return Ok(());
+        }
+        timeout(self.shared.limits.write, self.stream.write_all(output))
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)??;
+        output.clear();
+        output.shrink_to(READ);
+        Ok(())
+    }
+
+    /// Closes so that the last reply arrives: a socket closed with unread bytes in
+    /// it is reset, and the reset overtakes the reply.
+    async fn linger(mut self) {
+        let drained = timeout(LINGER, async {
+            self.stream.shutdown().await?;
+            for _ in 0..16 {
+                self.stream.readable().await?;
+                match self.receive() {
+                    Ok(0) => break,
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => break,
+                    _ => {}
+                }
+            }
+            io::Result::Ok(())
+        });
+        // The reply is out; whether the client said goodbye does not matter.
+        let _ = drained.await;
+    }
+}

@@ -1,0 +1,210 @@
+//! The daemon: sockets, signals, the running configuration.
+//!
+//! Owns everything that touches the world. Must never decide who may do what.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `connection` | one connection's task |
+//! | `accounting` | the accounting file |
+//! | `limits` | what strangers may cost |
+//! | `log` | lines on standard error |
+
+mod accounting;
+mod connection;
+mod limits;
+mod log;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::conf;
+use crate::policy::Policy;
+use accounting::Store;
+pub use limits::Limits;
+pub use log::{Log, Writer};
+
+/// What every connection shares.
+struct Shared {
+    policy: RwLock<Arc<Policy>>,
+    limits: Limits,
+    log: Log,
+    store: Store,
+    /// Connections by address.
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Shared {
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection in, if there is room for it.
+    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let mut open = self.counts();
+        let of_address = open.by_address.get(&address).copied().unwrap_or(0);
+        if open.total >= self.limits.connections || of_address >= self.limits.connections_per_client
+        {
+            return None;
+        }
+        open.total += 1;
+        open.by_address.insert(address, of_address + 1);
+        Some(Place {
+            shared: Arc::clone(self),
+            address,
+        })
+    }
+}
+
+/// A connection's place in the count, given back when it ends.
+struct Place {
+    shared: Arc<Shared>,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.shared.counts();
+        open.total = open.total.saturating_sub(1);
+        if let Some(count) = open.by_address.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// A daemon about to run.
+pub struct Daemon {
+    /// Where the configuration was read from, and is read again at SIGHUP.
+    pub configuration: PathBuf,
+    /// What it said.
+    pub policy: Policy,
+    /// What strangers may cost.
+    pub limits: Limits,
+    /// Where lines go.
+    pub log: Log,
+}
+
+impl Daemon {
+    /// Serves these listeners until SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    ///
+    /// If signals or threads cannot be set up.
+    pub async fn run(self, listeners: Vec<TcpListener>) -> io::Result<()> {
+        let store = Store::start(self.policy.accounting.clone(), self.log.clone())?;
+        let shared = Arc::new(Shared {
+            policy: RwLock::new(Arc::new(self.policy)),
+            limits: self.limits,
+            log: self.log,
+            store,
+            open: Mutex::default(),
+        });
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut user = signal(SignalKind::user_defined1())?;
+        let (stop, stopped) = watch::channel(false);
+        for listener in listeners {
+            shared
+                .log
+                .line(format!("listening on {}", listener.local_addr()?));
+            tokio::spawn(accept(Arc::clone(&shared), listener, stopped.clone()));
+        }
+        drop(stopped);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => reload(&shared, &self.configuration).await,
+                _ = user.recv() => reload(&shared, &self.configuration).await,
+            }
+        }
+        shared.log.line("stopping".to_owned());
+        // Every task holds a receiver: when the last one is gone, all have ended.
+        let _ = stop.send(true);
+        let _ = tokio::time::timeout(shared.limits.stop, stop.closed()).await;
+        Ok(())
+    }
+}
+
+/// Reads the configuration again. One that does not load changes nothing.
+async fn reload(shared: &Shared, path: &std::path::Path) {
+    let path = path.to_owned();
+    // A large file takes a while; connections are served meanwhile.
+    let loaded = tokio::task::spawn_blocking(move || conf::load(&path)).await;
+    match loaded {
+        Ok(Ok(loaded)) => {
+            for warning in loaded.warnings {
+                shared.log.line(warning);
+            }
+            shared
+                .store
+                .set_path(loaded.policy.accounting.clone())
+                .await;
+            *shared
+                .policy
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded.policy);
+            shared.log.line("configuration reloaded".to_owned());
+        }
+        Ok(Err(error)) => {
+            shared.log.line(format!(
+                "{error}\nconfiguration not reloaded, the one before stays in force"
+            ));
+        }
+        Err(_) => shared
+            .log
+            .line("configuration not reloaded: its reader failed".to_owned()),
+    }
+}
+
+async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.changed() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => begin(&shared, stream, peer, &stop),
+            Err(error) => {
+                // Out of descriptors, most likely: connections end, then it goes on.
+                shared
+                    .log
+                    .line(format!("cannot accept a connection: {error}"));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, stop: &watch::Receiver<bool>) {
+    let address = peer.ip().to_canonical();
+    let Some(place) = shared.enter(address) else {
+        shared.log.line(format!(
+            "connection from {address} refused: too many connections"
+        ));
+        return;
+    };
+    let stop = stop.clone();
+    tokio::spawn(async move { connection::serve(&place.shared, stream, address, stop).await });
+}

@@ -1,0 +1,170 @@
+//! What clients ask a running server, and what they get.
+
+mod common;
+
+use common::{CONFIGURATION, Server, pap, start};
+use tacacs_common::chap::{chap_response, mschap_response, mschapv2_response};
+use tacacs_common::packet::{AuthenService, AuthenStart, AuthenType, PrivLvl};
+
+#[test]
+fn a_pap_login_passes_or_fails_by_its_own_password() {
+    let mut server = Server::start(CONFIGURATION);
+    assert_eq!(
+        server.connect().start(&pap("alice", "alice-pap")),
+        "PASS \"\""
+    );
+    let line = server.wait_for_line("login success");
+    assert_eq!(
+        line,
+        "tac_plus: login success: user=alice device=127.0.0.1 ip=127.0.0.1 port=tty1 client=10.9.8.7"
+    );
+    assert_eq!(
+        server.connect().start(&pap("alice", "alice-login")),
+        "FAIL \"\""
+    );
+    assert!(
+        server
+            .wait_for_line("login failure")
+            .contains("user=alice device=127.0.0.1")
+    );
+    assert_eq!(
+        server.connect().start(&pap("nobody", "alice-pap")),
+        "FAIL \"\""
+    );
+}
+
+#[test]
+fn an_ascii_login_is_a_dialogue_and_the_connection_ends_with_it() {
+    let server = Server::start(CONFIGURATION);
+    let mut wire = server.connect();
+    assert_eq!(
+        wire.start(&start(AuthenType::Ascii, "", b"")),
+        "GETUSER \"Who? \""
+    );
+    assert_eq!(wire.say(3, "alice"), "GETPASS NOECHO \"Password: \"");
+    assert_eq!(wire.say(5, "alice-login"), "PASS \"\"");
+    assert!(wire.is_closed(), "single connection mode was not asked for");
+}
+
+#[test]
+fn challenges_are_answered_with_the_password_for_them() {
+    let server = Server::start(CONFIGURATION);
+    let chap = [
+        &b"\x07challenge"[..],
+        &chap_response(7, b"alice-chap", b"challenge"),
+    ]
+    .concat();
+    let v1 = [
+        &b"\x07"[..],
+        &[3; 8],
+        &mschap_response(b"alice-mschap", &[3; 8]).unwrap(),
+    ]
+    .concat();
+    let response = mschapv2_response(b"alice", b"alice-mschap", &[3; 16], &[4; 16]).unwrap();
+    let v2 = [&b"\x07"[..], &[3; 16], &response].concat();
+    for (authen_type, data) in [
+        (AuthenType::Chap, chap),
+        (AuthenType::MsChap, v1),
+        (AuthenType::MsChapV2, v2),
+    ] {
+        assert_eq!(
+            server.connect().start(&start(authen_type, "alice", &data)),
+            "PASS \"\"",
+            "{authen_type}"
+        );
+        let mut wrong = data.clone();
+        *wrong.iter_mut().rev().nth(1).unwrap() ^= 1;
+        assert_eq!(
+            server.connect().start(&start(authen_type, "alice", &wrong)),
+            "FAIL \"\"",
+            "{authen_type}"
+        );
+    }
+}
+
+#[test]
+fn enable_asks_for_the_enable_password() {
+    let server = Server::start(CONFIGURATION);
+    let enable = AuthenStart {
+        priv_lvl: PrivLvl::ROOT,
+        authen_service: AuthenService::Enable,
+        ..start(AuthenType::Ascii, "alice", b"")
+    };
+    let mut wire = server.connect();
+    assert_eq!(wire.start(&enable), "GETPASS NOECHO \"Password: \"");
+    assert_eq!(wire.say(3, "alice-enable"), "PASS \"\"");
+}
+
+#[test]
+fn authorizations_are_decided_by_the_configuration() {
+    let server = Server::start(CONFIGURATION);
+    for (user, args, expected) in [
+        (
+            "alice",
+            &["service=shell", "cmd="][..],
+            "PASS_ADD [priv-lvl=15]",
+        ),
+        (
+            "alice",
+            &["service=shell", "cmd=", "idletime*"],
+            "PASS_REPL [service=shell, cmd=, idletime*10, priv-lvl=15]",
+        ),
+        ("alice", &["service=shell", "cmd=", "priv-lvl=7"], "FAIL []"),
+        (
+            "alice",
+            &[
+                "service=shell",
+                "cmd=show",
+                "cmd-arg=version",
+                "cmd-arg=<cr>",
+            ],
+            "PASS_ADD []",
+        ),
+        (
+            "alice",
+            &["service=shell", "cmd=show", "cmd-arg=run"],
+            "FAIL []",
+        ),
+        ("bob", &["service=shell", "cmd="], "FAIL []"),
+        ("alice", &["cmd="], "ERROR []"),
+    ] {
+        assert_eq!(
+            server.connect().author(user, args),
+            expected,
+            "{user} {args:?}"
+        );
+    }
+}
+
+#[test]
+fn a_record_is_in_the_file_before_success_and_survives_a_kill() {
+    let mut server = Server::start(CONFIGURATION);
+    let args = ["task_id=1", "service=shell", "cmd=show version <cr>"];
+    assert_eq!(server.connect().acct(0x04, &args), "SUCCESS");
+    server.signal("KILL");
+    server.wait();
+    assert_eq!(
+        server.records(),
+        ["127.0.0.1\talice\ttty1\t10.9.8.7\tstop\ttask_id=1\tservice=shell\tcmd=show version <cr>"]
+    );
+}
+
+#[test]
+fn a_record_that_cannot_be_stored_is_an_error_until_it_can() {
+    let mut server = Server::start(CONFIGURATION);
+    std::fs::remove_file(server.accounting_path()).unwrap();
+    std::fs::create_dir(server.accounting_path()).unwrap();
+    assert_eq!(server.connect().acct(0x02, &["task_id=1"]), "ERROR");
+    assert!(
+        server
+            .wait_for_line("cannot be written")
+            .contains("answered with ERROR")
+    );
+    std::fs::remove_dir(server.accounting_path()).unwrap();
+    assert_eq!(server.connect().acct(0x02, &["task_id=2"]), "SUCCESS");
+    server.wait_for_line("is written again");
+    assert_eq!(
+        server.records(),
+        ["127.0.0.1\talice\ttty1\t10.9.8.7\tstart\ttask_id=2"]
+    );
+}
