@@ -13,7 +13,7 @@ use crate::artefacts::OWN;
 use crate::{Daemon, Result, Stage, wait};
 
 /// The secret of every peer unless its script names another.
-pub const SECRET: &str = "stage-secret";
+pub const SECRET: &str = "the-secret-of-every-stage-1b7c09";
 
 /// What a peer answers. Packet number n of a session gets step number n of its
 /// kind; when the steps are used up, the last is repeated. Without a step for a
