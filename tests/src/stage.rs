@@ -358,9 +358,11 @@ impl Stage {
         let line =
             format!("groupadd -g {uid} {name} && useradd -u {uid} -g {uid} -m -s /bin/bash {name}");
         self.sh(&line)?.success()?;
-        let Some(password) = password else {
-            return Ok(());
-        };
+        password.map_or(Ok(()), |password| self.set_password(name, password))
+    }
+
+    /// Sets a password in `/etc/shadow`.
+    pub fn set_password(&self, name: &str, password: &str) -> Result {
         self.write("/run/e2e/password", 0o600, &format!("{name}:{password}\n"))?;
         self.sh("chpasswd -c SHA512 </run/e2e/password && rm /run/e2e/password")?
             .success()
