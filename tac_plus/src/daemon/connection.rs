@@ -53,6 +53,8 @@ struct Talk<'k> {
     storing: VecDeque<(u32, oneshot::Receiver<bool>)>,
     waiting: Waiting,
     since: Instant,
+    /// Whether a packet was refused: then the client may still be sending.
+    refused: bool,
 }
 
 /// Serves a connection from its first byte to its last.
@@ -80,9 +82,10 @@ pub(super) async fn serve(
         storing: VecDeque::new(),
         waiting: Waiting::FirstPacket,
         since: Instant::now(),
+        refused: false,
     };
     // Whatever ends the conversation early (reset, silence), the client knows it best.
-    if talk.run(&mut stop).await.is_ok() {
+    if talk.run(&mut stop).await.is_ok() && talk.refused {
         talk.linger().await;
     }
 }
@@ -167,7 +170,10 @@ impl Talk<'_> {
         while let Some(event) = self.connection.poll() {
             progress = true;
             match event {
-                Event::Refused(refusal) => self.log_refusal(refusal),
+                Event::Refused(refusal) => {
+                    self.refused = true;
+                    self.log_refusal(refusal);
+                }
                 Event::Request {
                     session_id,
                     version,
@@ -330,8 +336,8 @@ impl Talk<'_> {
         Ok(())
     }
 
-    /// Closes so that the last reply arrives: a socket closed with unread bytes in
-    /// it is reset, and the reset overtakes the reply.
+    /// Closes so that the ERROR arrives: a socket closed with unread bytes in it is
+    /// reset, and the reset overtakes the reply.
     async fn linger(mut self) {
         let drained = timeout(LINGER, async {
             self.stream.shutdown().await?;

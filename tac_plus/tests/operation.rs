@@ -1,0 +1,241 @@
+//! What an operator does with the server: check, start, reload, stop.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::process::{Command, Output};
+
+use common::{CONFIGURATION, SECRET, Server, pap, say, start};
+use tacacs_common::packet::{AuthenType, Version};
+
+fn run(arguments: &[&str], configuration: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tac_plus.conf");
+    std::fs::write(&path, configuration).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_tac_plus"))
+        .args(arguments)
+        .arg("-C")
+        .arg(&path)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn checking_prints_the_configuration_without_a_secret() {
+    let output = run(&["-P"], CONFIGURATION);
+    assert!(output.status.success());
+    let printed = text(&output.stdout);
+    assert!(
+        printed.contains("host = 127.0.0.1 {\n    key = ***\n"),
+        "{printed}"
+    );
+    assert!(printed.contains("    pap = cleartext ***\n"), "{printed}");
+    let everything = printed + &text(&output.stderr);
+    for secret in [
+        SECRET,
+        "another-secret",
+        "alice-login",
+        "alice-pap",
+        "alice-chap",
+        "alice-enable",
+    ] {
+        assert!(!everything.contains(secret), "{secret} in {everything}");
+    }
+}
+
+#[test]
+fn checking_a_broken_file_fails_and_names_the_place() {
+    let output = run(&["-P"], "key = x\nuser = a { cmd = show { pemit x } }\n");
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("tac_plus.conf:2:25: unknown word in a command 'pemit'"),
+        "{said}"
+    );
+    assert!(said.contains("did you mean 'permit'?"), "{said}");
+}
+
+#[test]
+fn flags_that_cannot_be_honoured_are_refused_and_harmless_ones_accepted() {
+    for flags in [&["-i"][..], &["-U", "tac"], &["-l", "/tmp/x"], &["-w", "x"]] {
+        let output = run(&[&["-P"], flags].concat(), CONFIGURATION);
+        assert_eq!(output.status.code(), Some(1), "{flags:?}");
+        assert!(
+            text(&output.stderr).contains("is not supported"),
+            "{flags:?}"
+        );
+    }
+    let output = run(
+        &[
+            "-P", "-G", "-g", "-t", "-L", "-S", "-s", "-d", "16", "-m", "5",
+        ],
+        CONFIGURATION,
+    );
+    assert!(output.status.success());
+}
+
+#[test]
+fn a_broken_reload_changes_nothing_and_a_good_one_does() {
+    let mut server = Server::start(CONFIGURATION);
+    std::fs::write(server.configuration_path(), "user = {").unwrap();
+    server.signal("HUP");
+    server.wait_for_line("configuration not reloaded, the one before stays in force");
+    assert_eq!(
+        server.connect().start(&pap("alice", "alice-pap")),
+        "PASS \"\""
+    );
+    let changed = CONFIGURATION.replace("\"alice-pap\"", "\"new-pap\"");
+    std::fs::write(server.configuration_path(), changed).unwrap();
+    server.signal("HUP");
+    server.wait_for_line("configuration reloaded");
+    assert_eq!(
+        server.connect().start(&pap("alice", "alice-pap")),
+        "FAIL \"\""
+    );
+    assert_eq!(
+        server.connect().start(&pap("alice", "new-pap")),
+        "PASS \"\""
+    );
+}
+
+#[test]
+fn a_running_session_ends_under_the_configuration_it_began_with() {
+    let mut server = Server::start(CONFIGURATION);
+    let mut wire = server.connect();
+    assert_eq!(
+        wire.ask(
+            1,
+            1,
+            Version::DEFAULT,
+            true,
+            &start(AuthenType::Ascii, "alice", b"")
+        )
+        .status(),
+        "GETPASS"
+    );
+    let changed = CONFIGURATION.replace("\"alice-login\"", "\"new-login\"");
+    std::fs::write(server.configuration_path(), changed).unwrap();
+    server.signal("HUP");
+    server.wait_for_line("configuration reloaded");
+    assert_eq!(
+        wire.ask(1, 3, Version::DEFAULT, true, &say("alice-login"))
+            .status(),
+        "PASS"
+    );
+    assert_eq!(
+        wire.ask(
+            2,
+            1,
+            Version::DEFAULT,
+            true,
+            &start(AuthenType::Ascii, "alice", b"")
+        )
+        .status(),
+        "GETPASS"
+    );
+    assert_eq!(
+        wire.ask(2, 3, Version::DEFAULT, true, &say("new-login"))
+            .status(),
+        "PASS"
+    );
+}
+
+#[test]
+fn a_client_that_is_no_longer_one_begins_no_session() {
+    let mut server = Server::start(CONFIGURATION);
+    let mut wire = server.connect();
+    assert_eq!(
+        wire.ask(1, 1, Version::ONE, true, &pap("alice", "alice-pap"))
+            .status(),
+        "PASS"
+    );
+    std::fs::write(
+        server.configuration_path(),
+        "host = 192.0.2.1 { key = \"a secret of more than sixteen\" }",
+    )
+    .unwrap();
+    server.signal("HUP");
+    server.wait_for_line("configuration reloaded");
+    let bytes = wire.packet(2, 1, Version::ONE, true, &pap("alice", "alice-pap"));
+    wire.send(&bytes);
+    assert!(wire.is_closed());
+}
+
+#[test]
+fn the_server_stops_when_told_and_lets_a_dialogue_end() {
+    let mut server = Server::start(CONFIGURATION);
+    let mut idle = server.connect();
+    assert_eq!(
+        idle.ask(1, 1, Version::ONE, true, &pap("alice", "alice-pap"))
+            .status(),
+        "PASS"
+    );
+    let mut busy = server.connect();
+    assert_eq!(
+        busy.ask(
+            1,
+            1,
+            Version::DEFAULT,
+            true,
+            &start(AuthenType::Ascii, "alice", b"")
+        )
+        .status(),
+        "GETPASS"
+    );
+    server.signal("TERM");
+    server.wait_for_line("stopping");
+    assert!(idle.is_closed());
+    assert_eq!(
+        busy.ask(1, 3, Version::DEFAULT, true, &say("alice-login"))
+            .status(),
+        "PASS"
+    );
+    assert!(busy.is_closed());
+    assert!(server.wait().success());
+}
+
+#[test]
+fn no_log_line_holds_a_secret_or_a_password() {
+    let mut server = Server::start(CONFIGURATION);
+    server.connect().start(&pap("alice", "alice-pap"));
+    server.connect().start(&pap("alice", "typed-by-mistake"));
+    let mut wire = server.connect();
+    wire.start(&start(AuthenType::Ascii, "alice", b""));
+    wire.say(3, "typed-by-mistake");
+    let mut wire = server
+        .connect()
+        .with_secret("the-secret-of-somebody-else-here");
+    let bytes = wire.packet(1, 1, Version::ONE, false, &pap("alice", "alice-pap"));
+    wire.send(&bytes);
+    wire.receive();
+    std::fs::write(
+        server.configuration_path(),
+        format!("{CONFIGURATION}\nuser = b {{ login = hunter2 }}"),
+    )
+    .unwrap();
+    server.signal("HUP");
+    server.wait_for_line("configuration not reloaded");
+    server.signal("TERM");
+    server.wait();
+    let lines = server.all_lines();
+    assert!(lines.contains("wrong shared secret"), "{lines}");
+    for secret in [
+        SECRET,
+        "somebody-else",
+        "alice-pap",
+        "alice-login",
+        "typed-by-mistake",
+        "hunter2",
+    ] {
+        assert!(!lines.contains(secret), "{secret} in {lines}");
+    }
+}
