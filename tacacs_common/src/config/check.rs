@@ -48,28 +48,31 @@ pub(super) fn finish(
             "no server: add a [server NAME] section, or set agent in [global]",
         );
     }
-    let mut servers: Vec<(Place, Server)> = Vec::new();
+    let mut servers: Vec<Server> = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
     for (at, server) in std::mem::take(&mut draft.servers).into_iter().enumerate() {
         let place = server.place.clone();
         let Some(server) = resolve(server, at, &draft, &mut problems) else {
             continue;
         };
-        if let Some((first, _)) = servers
+        let same = servers
             .iter()
-            .find(|(_, other)| other.address == server.address)
-        {
-            problems.add(
-                place,
-                format!("this server has the address of the one at {first}: remove one of them"),
-            );
+            .position(|other| other.address == server.address);
+        if let Some(first) = same.and_then(|at| places.get(at)) {
+            let text =
+                format!("this server has the address of the one at {first}: remove one of them");
+            problems.add(place, text);
             continue;
         }
-        servers.push((place, server));
+        servers.push(server);
+        places.push(place);
     }
-    check_mixed(&servers, &draft.global, &mut problems);
+    if !draft.global.allow_mixed {
+        check_mixed(&servers, &places, &mut problems);
+    }
     problems.or(Config {
         global: draft.global,
-        servers: servers.into_iter().map(|(_, server)| server).collect(),
+        servers,
         mapping: draft.mapping,
         accounting: draft.accounting,
         warnings: draft.warnings,
@@ -201,18 +204,17 @@ fn check_tls(
 
 /// RFC 9887 section 5.1.1: whoever blocks the TLS servers must not bring logins
 /// back to plain TCP.
-fn check_mixed(servers: &[(Place, Server)], global: &Global, problems: &mut Error) {
-    let tls = servers.iter().find(|(_, server)| server.tls.is_some());
-    let plain =
-        |server: &Server| server.tls.is_none() && !matches!(server.address, Address::Unix(_));
-    let plain = servers.iter().find(|(_, server)| plain(server));
-    if let (Some((tls, _)), Some((place, _))) = (tls, plain)
-        && !global.allow_mixed
-    {
+fn check_mixed(servers: &[Server], places: &[Place], problems: &mut Error) {
+    let tls = servers.iter().position(|server| server.tls.is_some());
+    let plain = servers
+        .iter()
+        .position(|server| server.tls.is_none() && !matches!(server.address, Address::Unix(_)));
+    let place = |at: Option<usize>| at.and_then(|at| places.get(at));
+    if let (Some(tls), Some(plain)) = (place(tls), place(plain)) {
         let text = format!(
             "plain TCP next to the TLS server at {tls}: set tls = yes here too, or write allow_mixed = yes in [global]"
         );
-        problems.add(place.clone(), text);
+        problems.add(plain.clone(), text);
     }
 }
 

@@ -118,7 +118,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// The word of `known` that `word` was probably meant to be.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, known: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     // Nothing of ours is longer; without this a megabyte of key costs a square.
     if word.len() > 40 {
         return None;
@@ -135,22 +135,31 @@ pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
 /// Insertions, deletions, replacements and swaps of neighbours from `a` to `b`.
 fn distance(a: &[char], b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
+    let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX).saturating_add(1);
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut previous_x = None;
     for (i, &x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
+        let mut row = vec![i.saturating_add(1)];
+        let mut previous_y = None;
         for (j, &y) in b.iter().enumerate() {
-            let mut best = (last[j] + usize::from(x != y))
-                .min(last[j + 1] + 1)
-                .min(row[j] + 1);
-            if i > 0 && j > 0 && x == b[j - 1] && a[i - 1] == y {
-                best = best.min(before[j - 1] + 1);
+            let next = j.saturating_add(1);
+            let replaced = if x == y {
+                at(&last, j).saturating_sub(1)
+            } else {
+                at(&last, j)
+            };
+            let mut best = replaced.min(at(&last, next)).min(at(&row, j));
+            if previous_x == Some(y) && previous_y == Some(x) {
+                best = best.min(at(&before, j.saturating_sub(1)));
             }
             row.push(best);
+            previous_y = Some(y);
         }
         before = std::mem::replace(&mut last, row);
+        previous_x = Some(x);
     }
-    last[b.len()]
+    last.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -170,7 +179,7 @@ mod tests {
             ("", None),
             ("x", None),
         ] {
-            assert_eq!(nearest(word, keys.into_iter()), meant, "{word}");
+            assert_eq!(nearest(word, &mut keys.into_iter()), meant, "{word}");
         }
     }
 

@@ -399,7 +399,7 @@ impl Kind {
         words(value)
             .filter(|word| !known.contains(word))
             .find_map(|word| {
-                nearest(word, known.iter().copied()).map(|meant| (word.to_owned(), meant))
+                nearest(word, &mut known.iter().copied()).map(|meant| (word.to_owned(), meant))
             })
     }
 }

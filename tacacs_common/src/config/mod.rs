@@ -19,6 +19,8 @@
 //! | `show` | a configuration as text |
 //! | [`pages`] | example file, manual page and reference |
 
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
 mod check;
 mod draft;
 mod error;

@@ -197,7 +197,10 @@ impl Parser<'_> {
             ("server", Some(value)) => self.old_server(value, place),
             ("secret", Some(value)) => {
                 let text = "everybody who can read the PAM line can read its secret=: move it to a secret_file";
-                self.draft.warnings.push(format!("{place}: {text}"));
+                let warning = format!("{place}: {text}");
+                if !self.draft.warnings.contains(&warning) {
+                    self.draft.warnings.push(warning);
+                }
                 self.old_secret(value, place);
             }
             ("debug" | "acct_all", None) => self.pam_key(name, "yes", place),
@@ -208,10 +211,10 @@ impl Parser<'_> {
                 Some(value),
             ) => self.pam_key(name, value, place),
             _ => {
-                let known = PAM_WORDS
+                let mut known = PAM_WORDS
                     .iter()
                     .map(|(known, _)| known.trim_end_matches('='));
-                let text = match nearest(name, known) {
+                let text = match nearest(name, &mut known) {
                     Some(meant) if meant == name && value.is_none() => {
                         format!("'{name}' needs a value: {name}=VALUE")
                     }

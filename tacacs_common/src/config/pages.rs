@@ -99,12 +99,15 @@ pub fn example() -> String {
 pub fn man_page() -> String {
     let mut page = Man(String::from(
         ".\\\" Made from the key table of tacacs_common::config: change it there.\n\
-         .Dd November 22, 2026\n.Dt TACPLUS.CONF 5\n.Os\n\
+         .Dd November 22, 2026\n.Dt TACPLUS.CONF 5\n.Os tacplus-rs\n\
          .Sh NAME\n.Nm tacplus.conf\n.Nd TACACS+ servers and rules of a host\n",
     ));
     write_page(&mut page);
     page.0.push_str(
-        ".Sh SEE ALSO\n.Xr pam 8 ,\n.Xr nsswitch.conf 5\n\
+        ".Sh FILES\n.Bl -tag -width Ds\n\
+         .It Pa /etc/tacplus.conf\nThe configuration, unless conf= on the PAM line names another.\n\
+         .It Pa /etc/tacplus_servers\nThat of older clients; include it, or copy it into the other.\n.El\n\
+         .Sh SEE ALSO\n.Xr pam 8 ,\n.Xr nsswitch.conf 5\n\
          .Sh STANDARDS\nRFC 8907 (TACACS+) and RFC 9887 (TACACS+ over TLS 1.3).\n",
     );
     page.0
@@ -133,10 +136,10 @@ trait Page {
 }
 
 fn write_page(page: &mut dyn Page) {
-    chapter(page, "DESCRIPTION", &[ABOUT]);
-    chapter(page, "FORMAT", FORMAT);
-    chapter(page, "OWNERS AND MODES", ACCESS);
-    chapter(page, "KEYS", &[]);
+    chapter(page, "Description", &[ABOUT]);
+    chapter(page, "Format", FORMAT);
+    chapter(page, "Owners and modes", ACCESS);
+    chapter(page, "Keys", &[]);
     for section in SECTIONS {
         page.section(section.title());
         page.begin_list();
@@ -145,11 +148,11 @@ fn write_page(page: &mut dyn Page) {
         }
         page.end_list();
     }
-    chapter(page, "OLD FILES", OLD);
+    chapter(page, "Old files", OLD);
     list(page, old::KEYS);
-    chapter(page, "PAM LINE", PAM);
+    chapter(page, "PAM line", PAM);
     list(page, old::PAM_WORDS);
-    chapter(page, "EXAMPLE", &[]);
+    chapter(page, "Example", &[]);
     page.code(EXAMPLE);
 }
 
@@ -208,7 +211,7 @@ impl Man {
 
 impl Page for Man {
     fn chapter(&mut self, title: &str) {
-        let _ = writeln!(self.0, ".Sh {title}");
+        let _ = writeln!(self.0, ".Sh {}", title.to_uppercase());
     }
     fn section(&mut self, title: &str) {
         let _ = writeln!(self.0, ".Ss {title}");
@@ -238,16 +241,7 @@ struct Markdown(String);
 
 impl Page for Markdown {
     fn chapter(&mut self, title: &str) {
-        let rest = title
-            .get(1..)
-            .unwrap_or_default()
-            .to_lowercase()
-            .replace("pam", "PAM");
-        let _ = write!(
-            self.0,
-            "\n## {}{rest}\n",
-            title.get(..1).unwrap_or_default()
-        );
+        let _ = write!(self.0, "\n## {title}\n");
     }
     fn section(&mut self, title: &str) {
         let _ = write!(self.0, "\n### `{title}`\n");

@@ -147,7 +147,7 @@ impl<'a> Parser<'a> {
                 let mut text = "unknown section".to_owned();
                 match nearest(
                     word,
-                    ["global", "server", "mapping", "accounting"].into_iter(),
+                    &mut ["global", "server", "mapping", "accounting"].into_iter(),
                 ) {
                     Some(meant) if meant != word => {
                         text += &format!(" '{word}', did you mean '{meant}'?")
@@ -298,13 +298,13 @@ fn unknown_key(section: Section, headed: bool, key: &str) -> String {
         return format!("'{key}' is a key of {other} and not of {own}");
     }
     let old = old::KEYS.iter().map(|(name, _)| *name).filter(|_| !headed);
-    let own = section
+    let mut own = section
         .keys()
         .map(|key| key.name)
         .chain(["include"])
         .chain(old);
-    let all = KEYS.iter().map(|key| key.name);
-    match nearest(key, own).or_else(|| nearest(key, all)) {
+    let mut all = KEYS.iter().map(|key| key.name);
+    match nearest(key, &mut own).or_else(|| nearest(key, &mut all)) {
         Some(meant) => format!("unknown key '{key}', did you mean '{meant}'?"),
         None => format!(
             "unknown key: tacplus.conf(5) lists those of {}",

@@ -19,11 +19,10 @@ fn is_checked_in(path: &str, made: String) {
         let line = kept
             .lines()
             .zip(made.lines())
-            .take_while(|(a, b)| a == b)
-            .count()
-            + 1;
+            .position(|(a, b)| a != b)
+            .map_or(0, |at| at.saturating_add(1));
         panic!(
-            "{} differs from the key table at line {line}; make it anew with:\n\
+            "{} differs from the key table (line {line}); make it anew with:\n\
              UPDATE=1 cargo test -p tacacs_common config::tests::pages",
             path.display()
         );
