@@ -8,7 +8,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// More problems than this are only counted.
+/// After this many problems reading stops: a file of another kind has as many
+/// as it has lines.
 const LISTED: usize = 20;
 
 /// A file and a line of it, or the PAM line.
@@ -68,7 +69,6 @@ impl fmt::Display for Problem {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Error {
     problems: Vec<Problem>,
-    total: usize,
 }
 
 impl Error {
@@ -79,13 +79,17 @@ impl Error {
     }
 
     pub(super) fn add(&mut self, place: Place, text: impl Into<String>) {
-        self.total = self.total.saturating_add(1);
-        if self.problems.len() < LISTED {
+        if !self.is_full() {
             self.problems.push(Problem {
                 place,
                 text: text.into(),
             });
         }
+    }
+
+    /// Whether no other problem is listed.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.len() >= LISTED
     }
 
     /// `value`, if nothing is wrong.
@@ -97,7 +101,7 @@ impl Error {
         }
     }
 
-    /// Every problem found, the first 20 of them, in the order of the file.
+    /// The problems found, 20 at most, in the order of the file.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -108,7 +112,7 @@ impl fmt::Display for Error {
         if let Some(first) = self.problems.first() {
             write!(f, "{first}")?;
         }
-        match self.total.saturating_sub(1) {
+        match self.problems.len().saturating_sub(1) {
             0 => Ok(()),
             more => write!(f, " (and {more} more)"),
         }
@@ -184,12 +188,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_problems_are_kept_and_all_are_counted() {
+    fn only_the_first_problems_are_kept() {
         let mut error = Error::default();
         for line in 1..=50 {
             error.add(Place::line(&"tacplus.conf".into(), line), "wrong");
         }
         assert_eq!(error.problems().len(), 20);
-        assert_eq!(error.to_string(), "tacplus.conf:1: wrong (and 49 more)");
+        assert_eq!(error.to_string(), "tacplus.conf:1: wrong (and 19 more)");
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Refusal> {
             &format!("others can write to it (mode {mode:04o}): chmod go-w"),
         ));
     }
-    let bytes = read(file, path, &stat, MAX_CONFIG)?;
+    let bytes = read(file, &stat, MAX_CONFIG)?;
     Ok(Loaded {
         bytes,
         id: (stat.st_dev, stat.st_ino),
@@ -87,7 +87,7 @@ pub(super) fn read_secret(asked: &SecretFile) -> Result<Secret, Error> {
         );
         return Err(refused(bad(path, &text)));
     }
-    let bytes = read(file, path, &stat, MAX_SECRET_FILE).map_err(refused)?;
+    let bytes = read(file, &stat, MAX_SECRET_FILE).map_err(refused)?;
     let secret = one_line(bytes.expose());
     let wrong = |text: &str| Error::one(Place::path(path), text);
     if secret.is_empty() {
@@ -139,20 +139,21 @@ fn open(path: &Path, more: OFlags) -> Result<(File, Stat), Refusal> {
 
 /// Reads at most `limit` bytes, into a buffer that never moves: a copy left
 /// behind by growing would not be wiped.
-fn read(file: File, path: &Path, stat: &Stat, limit: usize) -> Result<Secret, Refusal> {
+fn read(file: File, stat: &Stat, limit: usize) -> Result<Secret, Refusal> {
     let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
     if size > limit {
         return Err(Refusal::Bad(format!("it is larger than {limit} bytes")));
     }
-    let mut bytes = Vec::with_capacity(size);
-    let result = file.take(size as u64).read_to_end(&mut bytes);
+    let most = size.saturating_add(1);
+    let mut bytes = Vec::with_capacity(most);
+    let result = file.take(most as u64).read_to_end(&mut bytes);
     let bytes = Secret::new(bytes);
     match result {
+        Err(error) => Err(Refusal::Bad(format!("it cannot be read: {error}"))),
+        Ok(length) if length != size => Err(Refusal::Bad(
+            "it changed while it was read: try again".to_owned(),
+        )),
         Ok(_) => Ok(bytes),
-        Err(error) => Err(Refusal::Bad(format!(
-            "{} cannot be read: {error}",
-            path.display()
-        ))),
     }
 }
 

@@ -114,6 +114,9 @@ impl<'a> Parser<'a> {
         // Outside of every heading the keys of an old file are good too.
         let mut headed = here != Some(Here::Global);
         for (line, number) in text.split('\n').zip(1..) {
+            if self.problems.is_full() {
+                return;
+            }
             let line = line.strip_suffix('\r').unwrap_or(line);
             let place = Place::line(&source.name, number);
             match lines::cut(line) {

@@ -110,6 +110,14 @@ fn what_is_no_file_of_sensible_size_is_refused() {
 }
 
 #[test]
+fn a_file_that_is_not_as_long_as_it_says_is_refused() {
+    // The kernel calls this one empty; so does a file look that is being written.
+    let error = Config::load("/proc/self/status".as_ref()).unwrap_err();
+    let said = "/proc/self/status: it changed while it was read: try again";
+    assert_eq!(error.to_string(), said);
+}
+
+#[test]
 fn included_files_are_read_at_their_place_and_from_their_folder() {
     let (_folder, main) = folder(&[
         (
