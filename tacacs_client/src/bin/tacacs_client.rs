@@ -1,0 +1,6 @@
+//! The program `tacacs_client`: see the library.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    tacacs_client::client()
+}

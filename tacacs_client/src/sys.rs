@@ -1,0 +1,102 @@
+//! What a process shows of itself: its argument list and its core.
+//!
+//! Owns the crate's only `unsafe` code. Must never touch the argument list before
+//! it was copied, nor when a second thread could be reading it.
+#![allow(
+    unsafe_code,
+    reason = "the argument list is memory that Rust does not hand out"
+)]
+
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+static LIST: AtomicPtr<*mut c_char> = AtomicPtr::new(ptr::null_mut());
+
+/// glibc calls the functions of this section before `main`, with main's arguments;
+/// other C libraries pass none, and there the list stays unknown.
+#[cfg(target_env = "gnu")]
+// SAFETY: the section holds pointers to functions of this very type, and the
+// function only stores two numbers, which is sound before `main`.
+#[unsafe(link_section = ".init_array")]
+#[used]
+static REMEMBER: extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char) = remember;
+
+#[cfg(target_env = "gnu")]
+extern "C" fn remember(count: c_int, list: *mut *mut c_char, _environment: *mut *mut c_char) {
+    COUNT.store(usize::try_from(count).unwrap_or(0), Ordering::Relaxed);
+    LIST.store(list, Ordering::Relaxed);
+}
+
+/// Keeps the memory of this process out of cores and away from other processes of
+/// the same user. Best effort: a secret is not less needed where this is refused.
+pub(crate) fn keep_memory_private() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Overwrites each of `secrets` where it stands at the end of an argument, alone or
+/// behind its option, so that `ps` shows it no longer. To be called before any
+/// thread is started.
+pub(crate) fn overwrite_arguments(secrets: &[&[u8]]) {
+    let list = LIST.load(Ordering::Relaxed);
+    if list.is_null() {
+        return;
+    }
+    for index in 1..COUNT.load(Ordering::Relaxed) {
+        // SAFETY: the C library passed `list` with this many entries, which live as
+        // long as the process.
+        let argument = unsafe { *list.add(index) };
+        if argument.is_null() {
+            return;
+        }
+        // SAFETY: an entry that is not null points to a NUL-terminated string in
+        // memory that the process may write to.
+        let len = unsafe { CStr::from_ptr(argument) }.count_bytes();
+        // SAFETY: the `len` bytes are those before the NUL just found. Nothing else
+        // refers to them now: std copied them, and there is no other thread.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(argument.cast::<u8>(), len) };
+        overwrite_end(bytes, secrets);
+    }
+}
+
+fn overwrite_end(argument: &mut [u8], secrets: &[&[u8]]) {
+    let is_option = argument.starts_with(b"-");
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        let at = argument.len().wrapping_sub(secret.len());
+        if argument.ends_with(secret)
+            && (at == 0 || is_option)
+            && let Some(end) = argument.get_mut(at..)
+        {
+            end.fill(b'x');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_overwritten_alone_and_behind_its_option_only() {
+        for (argument, left) in [
+            ("hidden", "xxxxxx"),
+            ("-khidden", "-kxxxxxx"),
+            ("--key=hidden", "--key=xxxxxx"),
+            ("not-hidden", "not-hidden"),
+            ("hidden-not", "hidden-not"),
+            ("", ""),
+        ] {
+            let mut bytes = argument.as_bytes().to_vec();
+            overwrite_end(&mut bytes, &[b"", b"hidden"]);
+            assert_eq!(String::from_utf8(bytes).unwrap(), left);
+        }
+    }
+}
