@@ -1,1 +1,36 @@
-//! `pam_tacplus.so`.
+//! `pam_tacplus.so`: TACACS+ authentication, authorization and accounting for
+//! every program that logs people in through PAM.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `ffi` | the C edge: exports, guard, libpam; the only unsafe code |
+//! | `handle` | what the phases see of a PAM handle, and remember in it |
+//! | `call` | what every phase does first: who, where, which configuration |
+//! | `standing` | who is a TACACS+ user of this host |
+//! | `talk` | passwords, prompts and messages |
+//! | `login` | authenticate |
+//! | `account` | acct_mgmt |
+//! | `session` | open_session, close_session |
+//! | `record` | the session record under `/run/tacplus/sessions` |
+//! | `passwd` | chauthtok |
+//! | `outcome` | the table from how a phase ended to its PAM code |
+
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)
+)]
+
+mod account;
+mod call;
+mod ffi;
+mod handle;
+mod login;
+mod outcome;
+mod passwd;
+mod record;
+mod session;
+mod standing;
+mod talk;
+
+#[cfg(test)]
+mod testing;

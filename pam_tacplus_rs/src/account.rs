@@ -1,0 +1,217 @@
+//! acct_mgmt: may this person log in here, and with which rights?
+//!
+//! Also for people whom another module authenticated, with a key for instance.
+
+use tacacs_common::client::Authorized;
+use tacacs_common::config::Config;
+use tacacs_common::escape;
+use tacacs_common::exchange::author::{Granted, grant};
+use tacacs_common::outcome::{Denial, DenyReason, Outcome};
+use tacacs_common::packet::{
+    ArgumentsBuf, AuthenMethod, AuthenService, AuthenType, AuthorRequest, Error, PrivLvl,
+};
+
+use crate::call::{Call, Person};
+use crate::handle::{Grant, Level, Note};
+use crate::login::log_denial;
+use crate::outcome::End;
+use crate::talk;
+
+/// `pam_sm_acct_mgmt`.
+pub(crate) fn authorize(call: &mut Call<'_>) -> End {
+    call.memory.granted = None;
+    run(call).unwrap_or_else(|end| end)
+}
+
+fn run(call: &mut Call<'_>) -> Result<End, End> {
+    let (config, person) = call.begin()?;
+    let args = match service_arguments(&config) {
+        Ok(args) => args,
+        Err(error) => return Ok(unsendable(call, &person, error)),
+    };
+    let (authen_method, authen_type) = authenticated(call, &person);
+    let request = AuthorRequest {
+        authen_method,
+        priv_lvl: PrivLvl::USER,
+        authen_type,
+        authen_service: AuthenService::Login,
+        user: person.user.as_bytes(),
+        port: person.port.as_bytes(),
+        rem_addr: person.rem_addr.as_bytes(),
+        args: args.as_arguments(),
+    };
+    call.debug(|| {
+        let words: Vec<String> = args.as_arguments().raw().map(escape::line).collect();
+        format!(
+            "authorization of {} ({authen_method}): {}",
+            person.name(),
+            words.join(" ")
+        )
+    });
+    let mut client = call.client(&config);
+    let outcome = client.authorize(&request);
+    call.log_passed_over(&mut client);
+    Ok(match outcome {
+        Outcome::Pass(answer) => {
+            call.keep(client);
+            answered(call, &config, &person, &request, &answer)
+        }
+        Outcome::Deny(denial) => denied(call, &person, &denial),
+        Outcome::Unreachable(why) => call.unreachable(&config, &person, "authorization", &why),
+    })
+}
+
+/// What a login asks for, and what its records are about.
+pub(crate) fn service_arguments(config: &Config) -> Result<ArgumentsBuf, Error> {
+    let mut args = ArgumentsBuf::new();
+    append_service(
+        &mut args,
+        &config.global.service,
+        config.global.protocol.as_deref(),
+    )?;
+    Ok(args)
+}
+
+/// `cmd` belongs to the service `shell` alone, and empty it means the shell itself
+/// (RFC 8907 section 8.2).
+pub(crate) fn append_service(
+    args: &mut ArgumentsBuf,
+    service: &str,
+    protocol: Option<&str>,
+) -> Result<(), Error> {
+    args.mandatory("service", service.as_bytes())?;
+    if let Some(protocol) = protocol {
+        args.mandatory("protocol", protocol.as_bytes())?;
+    }
+    if service == "shell" {
+        args.mandatory("cmd", b"")?;
+    }
+    Ok(())
+}
+
+/// How the person was authenticated, as far as this handle knows: sshd leads its
+/// keyboard-interactive dialogue in another process, and checks keys itself.
+pub(crate) fn authenticated(call: &Call<'_>, person: &Person) -> (AuthenMethod, AuthenType) {
+    match &call.memory.login {
+        Some(login) if login.user == person.user => (AuthenMethod::TacacsPlus, login.authen_type),
+        _ => (AuthenMethod::Local, AuthenType::NotSet),
+    }
+}
+
+fn answered(
+    call: &mut Call<'_>,
+    config: &Config,
+    person: &Person,
+    request: &AuthorRequest<'_>,
+    answer: &Authorized,
+) -> End {
+    let granted = match grant(
+        request.args,
+        answer.status,
+        answer.args.as_arguments(),
+        &config.mapping.handled,
+    ) {
+        Ok(granted) if granted.as_asked => granted,
+        Ok(_) => {
+            return refused(
+                call,
+                person,
+                answer,
+                "the server approved something else than asked",
+            );
+        }
+        Err(refusal) => return refused(call, person, answer, &refusal.to_string()),
+    };
+    let level = granted
+        .priv_lvl
+        .map_or_else(String::new, |level| format!(" with priv-lvl {level}"));
+    let server = escape::line(answer.server.as_bytes());
+    call.log(
+        Level::Info,
+        &format!(
+            "authorization of {} passed at server {server}{level}",
+            person.name()
+        ),
+    );
+    set_environment(call, config, &granted);
+    call.memory.granted = Some(Grant {
+        user: person.user.clone(),
+        priv_lvl: granted.priv_lvl,
+    });
+    talk::tell(call, Note::Info, &answer.server_msg);
+    End::Pass
+}
+
+/// An approval that this host cannot act on.
+fn refused(call: &mut Call<'_>, person: &Person, answer: &Authorized, why: &str) -> End {
+    let (server, why) = (
+        escape::line(answer.server.as_bytes()),
+        escape::line(why.as_bytes()),
+    );
+    call.log(
+        Level::Notice,
+        &format!(
+            "authorization of {} denied, though server {server} approved: {why}",
+            person.name()
+        ),
+    );
+    talk::tell(call, Note::Error, &answer.server_msg);
+    End::Refused
+}
+
+fn denied(call: &mut Call<'_>, person: &Person, denial: &Denial) -> End {
+    log_denial(call, person, "authorization", denial);
+    talk::tell(call, Note::Error, &denial.server_msg);
+    End::Refused
+}
+
+fn unsendable(call: &mut Call<'_>, person: &Person, error: Error) -> End {
+    let denial = Denial {
+        server: String::new(),
+        reason: DenyReason::Unsendable(error),
+        server_msg: Vec::new(),
+    };
+    denied(call, person, &denial)
+}
+
+/// Puts the attributes that the administrator listed into the environment. All
+/// others stay out: a server that could set LD_PRELOAD would be root.
+fn set_environment(call: &mut Call<'_>, config: &Config, granted: &Granted) {
+    let mut seen: Vec<String> = Vec::new();
+    for argument in granted.args.as_arguments().parsed().flatten() {
+        let allowed = config
+            .mapping
+            .env_allow
+            .iter()
+            .find(|name| name.as_bytes() == argument.name);
+        let Some(name) = allowed.and_then(|name| variable(name)) else {
+            continue;
+        };
+        // The first one of a name counts, as in the packet's reading.
+        if seen.contains(&name) {
+            continue;
+        }
+        let Ok(value) = str::from_utf8(argument.value) else {
+            continue;
+        };
+        if !call.handle.set_env(&name, value) {
+            call.log(
+                Level::Warning,
+                &format!("the variable {name} could not be set"),
+            );
+        }
+        seen.push(name);
+    }
+}
+
+/// The variable for an attribute: in capitals, `_` for `-`. `None` if that is not a
+/// name of a variable.
+fn variable(attribute: &str) -> Option<String> {
+    let name = attribute.to_ascii_uppercase().replace('-', "_");
+    let letters = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let good = name.bytes().all(letters) && !name.starts_with(|first: char| first.is_ascii_digit());
+    (good && !name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests;

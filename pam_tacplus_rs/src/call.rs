@@ -1,0 +1,341 @@
+//! What every phase does first: who is it about, where does the person sit, which
+//! configuration holds. And what it does last: a line in the log.
+//!
+//! Owns the order of these questions. Root is let go before the configuration is
+//! read, so that a broken file never locks root out.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use tacacs_common::client::{Client, Trouble};
+use tacacs_common::config::{self, Config, UnreachablePolicy};
+use tacacs_common::outcome::Unreachable;
+use tacacs_common::{escape, hold_down};
+
+use crate::handle::{Handle, Item, Level, Memory};
+use crate::outcome::{End, Phase};
+use crate::standing::{Passwd, Standing, is_root, who_is};
+
+/// Where things are on the host, and what time it is: parameters, so that tests
+/// are exact.
+pub(crate) struct Site {
+    pub(crate) conf: PathBuf,
+    pub(crate) passwd: PathBuf,
+    pub(crate) hold_down: PathBuf,
+    pub(crate) spool: PathBuf,
+    pub(crate) sessions: PathBuf,
+    /// `/proc/self`, with `sessionid` and `loginuid`.
+    pub(crate) proc: PathBuf,
+    pub(crate) now: Now,
+}
+
+/// A moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// Seconds since 1970, UTC.
+    pub(crate) unix: u64,
+    /// Since boot, which no change of the clock moves.
+    pub(crate) boot: Duration,
+}
+
+impl Site {
+    /// This host, now.
+    pub(crate) fn host() -> Self {
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            conf: config::PATH.into(),
+            passwd: "/etc/passwd".into(),
+            hold_down: hold_down::PATH.into(),
+            spool: "/var/spool/tacplus/pam".into(),
+            sessions: "/run/tacplus/sessions".into(),
+            proc: "/proc/self".into(),
+            now: Now {
+                unix: unix.map_or(0, |since| since.as_secs()),
+                boot: hold_down::boottime(),
+            },
+        }
+    }
+}
+
+/// One call of libpam into the module.
+pub(crate) struct Call<'a> {
+    pub(crate) handle: &'a mut dyn Handle,
+    pub(crate) memory: &'a mut Memory,
+    pub(crate) site: &'a Site,
+    words: &'a [&'a str],
+    phase: Phase,
+    silent: bool,
+    debug: bool,
+}
+
+/// A TACACS+ user, somewhere.
+pub(crate) struct Person {
+    pub(crate) user: String,
+    pub(crate) local: bool,
+    /// The uid in /etc/passwd.
+    pub(crate) uid: Option<u32>,
+    pub(crate) port: String,
+    pub(crate) rem_addr: String,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(
+        handle: &'a mut dyn Handle,
+        memory: &'a mut Memory,
+        site: &'a Site,
+        words: &'a [&'a str],
+        phase: Phase,
+        silent: bool,
+    ) -> Self {
+        Self {
+            handle,
+            memory,
+            site,
+            words,
+            phase,
+            silent,
+            debug: false,
+        }
+    }
+
+    /// Answers who this is about and what the configuration says, or how the phase
+    /// ends because it is nobody of ours.
+    pub(crate) fn begin(&mut self) -> Result<(Config, Person), End> {
+        let Some(user) = self.handle.user() else {
+            self.log(
+                Level::Notice,
+                "ignored: no user name, or one that is not UTF-8",
+            );
+            return Err(End::Ignored);
+        };
+        let passwd = Passwd::read(&self.site.passwd);
+        if is_root(&user, passwd.as_ref().ok()) {
+            return Err(End::Ignored);
+        }
+        let config = self.config()?;
+        let passwd = passwd.map_err(|error| {
+            let path = self.site.passwd.display();
+            self.log(
+                Level::Error,
+                &format!("cannot tell who is local: {path}: {error}"),
+            );
+            End::Misconfigured
+        })?;
+        let service = self.handle.item(Item::Service).unwrap_or_default();
+        if config.global.skip_services.contains(&service) {
+            self.debug(|| {
+                format!(
+                    "service {} is in skip_services",
+                    escape::line(service.as_bytes())
+                )
+            });
+            return Err(End::Ignored);
+        }
+        match who_is(&user, &config, &passwd) {
+            Standing::Ignored(why) => {
+                self.debug(|| format!("user '{}' {why}: ignored", escape::line(user.as_bytes())));
+                Err(End::Ignored)
+            }
+            Standing::Tacacs { local, uid } => {
+                let port = self
+                    .handle
+                    .item(Item::Tty)
+                    .map_or_else(String::new, |tty| port(&tty));
+                let rhost = self.handle.item(Item::Rhost).unwrap_or_default();
+                Ok((
+                    config,
+                    Person {
+                        user,
+                        local,
+                        uid,
+                        port,
+                        rem_addr: rem_addr(&rhost),
+                    },
+                ))
+            }
+        }
+    }
+
+    fn config(&mut self) -> Result<Config, End> {
+        let config = Config::load_with_pam_line(&self.site.conf, self.words).map_err(|error| {
+            // Each line of its own, for a log cuts long ones.
+            for problem in error.problems() {
+                let problem = escape::line(problem.to_string().as_bytes());
+                self.log(Level::Error, &format!("configuration error: {problem}"));
+            }
+            End::Misconfigured
+        })?;
+        self.debug = config.global.debug;
+        if !std::mem::replace(&mut self.memory.warned, true) {
+            for warning in &config.warnings {
+                let warning = escape::line(warning.as_bytes());
+                self.log(Level::Warning, &format!("configuration warning: {warning}"));
+            }
+        }
+        Ok(config)
+    }
+
+    /// A client that goes on with the connection of the phase before, if any.
+    pub(crate) fn client<'c>(&mut self, config: &'c Config) -> Client<'c> {
+        let mut client =
+            Client::new(config).with_hold_down(&self.site.hold_down, config.global.hold_down);
+        if let Some(connection) = self.memory.connection.take() {
+            client.resume(connection);
+        }
+        client
+    }
+
+    /// Puts a client's connection away for the next phase.
+    pub(crate) fn keep(&mut self, client: Client<'_>) {
+        self.memory.connection = client.into_connection();
+    }
+
+    /// Whether messages that are not questions are unwelcome.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// One line in the log, about what is named in it.
+    pub(crate) fn log(&self, level: Level, line: &str) {
+        self.handle.log(level, line);
+    }
+
+    /// A step, if `debug = yes`.
+    pub(crate) fn debug(&self, line: impl FnOnce() -> String) {
+        if self.debug {
+            self.handle.log(Level::Debug, &line());
+        }
+    }
+
+    /// Says which servers were passed over on the way to one that answered.
+    pub(crate) fn log_passed_over(&self, client: &mut Client<'_>) {
+        for (server, trouble) in client.take_troubles() {
+            self.log(trouble_level(&trouble), &trouble_line(&server, &trouble));
+        }
+    }
+
+    /// Says why no server could answer, and what that means now.
+    pub(crate) fn unreachable(
+        &self,
+        config: &Config,
+        person: &Person,
+        what: &str,
+        why: &Unreachable,
+    ) -> End {
+        for (server, trouble) in &why.tried {
+            self.log(trouble_level(trouble), &trouble_line(server, trouble));
+        }
+        let end = End::Unreachable {
+            policy: config.global.unreachable,
+            local: person.local,
+        };
+        let reason = if why.tried.is_empty() {
+            "no server is configured for this"
+        } else {
+            "no server could be asked"
+        };
+        let verdict = match (config.global.unreachable, self.phase) {
+            (_, Phase::Prelim | Phase::Update) => "the password is as it was",
+            (UnreachablePolicy::Ignore, _) => "left to the next module (unreachable = ignore)",
+            (UnreachablePolicy::Deny, _) => "refused (unreachable = deny)",
+        };
+        self.log(
+            Level::Error,
+            &format!("{what} of {}: {reason}; {verdict}", person.name()),
+        );
+        end
+    }
+}
+
+fn trouble_level(trouble: &Trouble) -> Level {
+    match trouble {
+        Trouble::WrongSecret(_) | Trouble::Config(_) | Trouble::Peer { .. } => Level::Error,
+        _ => Level::Warning,
+    }
+}
+
+fn trouble_line(server: &str, trouble: &Trouble) -> String {
+    let server = escape::line(server.as_bytes());
+    match trouble {
+        Trouble::WrongSecret(_) => format!(
+            "shared secret mismatch with {server}: its reply cannot be read with the configured secret"
+        ),
+        trouble => {
+            format!(
+                "server {server}: {}",
+                escape::line(trouble.to_string().as_bytes())
+            )
+        }
+    }
+}
+
+impl Person {
+    /// The name and where it comes from, for the log.
+    pub(crate) fn name(&self) -> String {
+        let user = escape::line(self.user.as_bytes());
+        if self.rem_addr.is_empty() {
+            format!("'{user}'")
+        } else {
+            format!("'{user}' from {}", self.rem_addr)
+        }
+    }
+}
+
+/// PAM_TTY as the `port` of a packet. What cannot be sent whole is not sent.
+fn port(tty: &str) -> String {
+    sendable(tty.strip_prefix("/dev/").unwrap_or(tty))
+}
+
+/// PAM_RHOST as a `rem_addr`: an address in its one form (RFC 5952), a name as it
+/// is.
+fn rem_addr(rhost: &str) -> String {
+    let bare = rhost.split('%').next().unwrap_or(rhost);
+    match bare.parse::<IpAddr>() {
+        Ok(IpAddr::V6(v6)) => v6
+            .to_ipv4_mapped()
+            .map_or_else(|| zoned(v6, rhost), |v4| v4.to_string()),
+        Ok(IpAddr::V4(v4)) => v4.to_string(),
+        Err(_) => sendable(rhost),
+    }
+}
+
+fn zoned(address: Ipv6Addr, rhost: &str) -> String {
+    let zone = rhost
+        .split_once('%')
+        .map_or_else(String::new, |(_, zone)| format!("%{zone}"));
+    sendable(&format!("{address}{zone}"))
+}
+
+fn sendable(text: &str) -> String {
+    let fits = text.len() <= 255 && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
+    if fits { text.to_owned() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_sent_without_its_folder() {
+        assert_eq!(port("/dev/pts/3"), "pts/3");
+        assert_eq!(port("ssh"), "ssh");
+        assert_eq!(port(&"x".repeat(256)), "");
+        assert_eq!(port("tty\x1b[2J"), "");
+    }
+
+    #[test]
+    fn an_address_is_sent_in_its_one_form() {
+        for (rhost, sent) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("2001:0DB8:0:0::7", "2001:db8::7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("FE80::1%eth0", "fe80::1%eth0"),
+            ("host.example.net", "host.example.net"),
+            ("", ""),
+            ("a\nb", ""),
+        ] {
+            assert_eq!(rem_addr(rhost), sent, "{rhost:?}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The real PAM handle, safe to use.
+//!
+//! Owns every call into libpam and into the application's conversation. Memory
+//! with a typed answer is wiped before it is freed.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr;
+
+use tacacs_common::secret::Secret;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::libpam::{self, PamConv, PamHandle, PamMessage, PamResponse};
+use crate::handle::{Handle, Item, Level, Note, Token};
+
+/// A PAM handle during one call of libpam into this module.
+pub(super) struct Live {
+    pamh: *mut PamHandle,
+}
+
+impl Live {
+    /// # Safety
+    /// `pamh` must be the handle that libpam passed to the exported function that
+    /// runs, and the result must not outlive that call.
+    pub(super) unsafe fn new(pamh: *mut PamHandle) -> Self {
+        Self { pamh }
+    }
+
+    /// The bytes of a text item, copied: libpam may replace the item at any time.
+    fn bytes(&self, item: c_int) -> Option<Secret> {
+        let mut value: *const c_void = ptr::null();
+        // SAFETY: `new`'s caller guarantees the handle; `value` is a place for
+        // one pointer.
+        let code = unsafe { libpam::pam_get_item(self.pamh, item, &raw mut value) };
+        if code != libpam::PAM_SUCCESS || value.is_null() {
+            return None;
+        }
+        // SAFETY: libpam keeps these items as NUL-terminated strings and nothing
+        // is called that could free this one before it is copied.
+        let text = unsafe { CStr::from_ptr(value.cast::<c_char>()) };
+        Some(Secret::from_slice(text.to_bytes()))
+    }
+
+    fn conversation(&self) -> Option<(&PamConv, *mut c_void)> {
+        let mut value: *const c_void = ptr::null();
+        // SAFETY: as in `bytes`.
+        let code = unsafe { libpam::pam_get_item(self.pamh, libpam::PAM_CONV, &raw mut value) };
+        if code != libpam::PAM_SUCCESS || value.is_null() {
+            return None;
+        }
+        // SAFETY: libpam keeps its own aligned copy of the `struct pam_conv` that
+        // the application gave, and this module never sets that item.
+        let conv = unsafe { &*value.cast::<PamConv>() };
+        Some((conv, conv.appdata))
+    }
+
+    /// One message to the application; its answer, if it gives one.
+    fn converse(&self, style: c_int, text: &str) -> Result<Option<Secret>, ()> {
+        let text = CString::new(text).map_err(drop)?;
+        let (conv, appdata) = self.conversation().ok_or(())?;
+        let call = conv.conv.ok_or(())?;
+        let message = PamMessage {
+            msg_style: style,
+            msg: text.as_ptr(),
+        };
+        let mut messages: *const PamMessage = &raw const message;
+        let mut response: *mut PamResponse = ptr::null_mut();
+        // SAFETY: the application promised libpam a function of this type. The
+        // message, its text and the place for the response outlive the call.
+        let code = unsafe { call(1, &raw mut messages, &raw mut response, appdata) };
+        if code != libpam::PAM_SUCCESS {
+            // What `response` is after a failure is not defined: left alone.
+            return Err(());
+        }
+        if response.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: after success a response that is not null is the application's
+        // malloc'ed array of as many elements as there were messages, one, and
+        // belongs to the caller, as does its text.
+        let answer = unsafe { taken((*response).resp) };
+        // SAFETY: as above; it is freed once and not used any more.
+        unsafe { libc::free(response.cast()) };
+        Ok(answer)
+    }
+}
+
+/// Copies an answer, wipes it where it lay and frees it.
+///
+/// # Safety
+/// `text` must be null or a malloc'ed, NUL-terminated string that belongs to the
+/// caller; it is gone afterwards.
+unsafe fn taken(text: *mut c_char) -> Option<Secret> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: NUL-terminated by this function's contract, so `len` bytes may be
+    // read and written, and nobody else has a reference to them.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(text.cast::<u8>(), libc::strlen(text)) };
+    let answer = Secret::from_slice(bytes);
+    bytes.zeroize();
+    // SAFETY: malloc'ed by this function's contract, and not used after this.
+    unsafe { libc::free(text.cast()) };
+    Some(answer)
+}
+
+const fn item_number(item: Item) -> c_int {
+    match item {
+        Item::Service => libpam::PAM_SERVICE,
+        Item::Tty => libpam::PAM_TTY,
+        Item::Rhost => libpam::PAM_RHOST,
+    }
+}
+
+const fn token_number(token: Token) -> c_int {
+    match token {
+        Token::Password => libpam::PAM_AUTHTOK,
+        Token::OldPassword => libpam::PAM_OLDAUTHTOK,
+    }
+}
+
+impl Handle for Live {
+    fn user(&mut self) -> Option<String> {
+        let mut user: *const c_char = ptr::null();
+        // SAFETY: `new`'s caller guarantees the handle; a null prompt means the
+        // default one; `user` is a place for one pointer.
+        let code = unsafe { libpam::pam_get_user(self.pamh, &raw mut user, ptr::null()) };
+        if code != libpam::PAM_SUCCESS || user.is_null() {
+            return None;
+        }
+        // SAFETY: libpam's own NUL-terminated copy, and nothing is called that
+        // could free it before it is copied.
+        let user = unsafe { CStr::from_ptr(user) };
+        user.to_str().ok().map(str::to_owned)
+    }
+
+    fn item(&self, item: Item) -> Option<String> {
+        let bytes = self.bytes(item_number(item))?;
+        Some(String::from_utf8_lossy(bytes.expose()).into_owned())
+    }
+
+    fn token(&self, token: Token) -> Option<Secret> {
+        self.bytes(token_number(token))
+    }
+
+    fn set_token(&mut self, token: Token, value: &Secret) -> bool {
+        if value.expose().contains(&0) {
+            return false;
+        }
+        let mut text = Zeroizing::new(Vec::with_capacity(value.len().saturating_add(1)));
+        text.extend_from_slice(value.expose());
+        text.push(0);
+        // SAFETY: `new`'s caller guarantees the handle; `text` is NUL-terminated
+        // and libpam copies it.
+        let code =
+            unsafe { libpam::pam_set_item(self.pamh, token_number(token), text.as_ptr().cast()) };
+        code == libpam::PAM_SUCCESS
+    }
+
+    fn set_env(&mut self, name: &str, value: &str) -> bool {
+        let Ok(text) = CString::new(format!("{name}={value}")) else {
+            return false;
+        };
+        // SAFETY: `new`'s caller guarantees the handle; `text` is NUL-terminated
+        // and libpam copies it.
+        unsafe { libpam::pam_putenv(self.pamh, text.as_ptr()) == libpam::PAM_SUCCESS }
+    }
+
+    fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret> {
+        let style = if echo {
+            libpam::PAM_PROMPT_ECHO_ON
+        } else {
+            libpam::PAM_PROMPT_ECHO_OFF
+        };
+        self.converse(style, prompt).ok().flatten()
+    }
+
+    fn tell(&mut self, note: Note, text: &str) {
+        let style = match note {
+            Note::Info => libpam::PAM_TEXT_INFO,
+            Note::Error => libpam::PAM_ERROR_MSG,
+        };
+        // A message that cannot be shown changes nothing about the decision.
+        let _ = self.converse(style, text);
+    }
+
+    fn log(&self, level: Level, line: &str) {
+        let Ok(line) = CString::new(line) else { return };
+        let priority = match level {
+            Level::Error => libc::LOG_ERR,
+            Level::Warning => libc::LOG_WARNING,
+            Level::Notice => libc::LOG_NOTICE,
+            Level::Info => libc::LOG_INFO,
+            Level::Debug => libc::LOG_DEBUG,
+        };
+        // SAFETY: `new`'s caller guarantees the handle; the format takes exactly
+        // the one string given.
+        unsafe { libpam::pam_syslog(self.pamh, priority, c"%s".as_ptr(), line.as_ptr()) };
+    }
+}

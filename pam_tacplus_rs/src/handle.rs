@@ -1,0 +1,106 @@
+//! What the phases see of a PAM handle, and what they leave in it for each other.
+//!
+//! Owns the trait that the C edge and the tests' fake both fulfil.
+
+use tacacs_common::client::Connection;
+use tacacs_common::packet::{AuthenType, PrivLvl};
+use tacacs_common::secret::Secret;
+
+use crate::session::Session;
+
+/// A PAM handle.
+pub(crate) trait Handle {
+    /// PAM_USER, asked for if the application has not set it. `None`: nobody, or a
+    /// name that is not UTF-8.
+    fn user(&mut self) -> Option<String>;
+    /// An item.
+    fn item(&self, item: Item) -> Option<String>;
+    /// A password that the stack carries.
+    fn token(&self, token: Token) -> Option<Secret>;
+    /// Hands a password to the modules that follow; false if libpam refuses.
+    fn set_token(&mut self, token: Token, value: &Secret) -> bool;
+    /// Sets a PAM environment variable; false if libpam refuses.
+    fn set_env(&mut self, name: &str, value: &str) -> bool;
+    /// Asks the person. `None`: no answer.
+    fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret>;
+    /// Tells the person.
+    fn tell(&mut self, note: Note, text: &str);
+    /// Writes a line to the system's log. It must be escaped, and must not hold
+    /// anything a person typed at a hidden prompt.
+    fn log(&self, level: Level, line: &str);
+}
+
+/// A PAM item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    /// PAM_SERVICE: sshd, su ...
+    Service,
+    /// PAM_TTY.
+    Tty,
+    /// PAM_RHOST.
+    Rhost,
+}
+
+/// A password that modules of one stack share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// PAM_AUTHTOK.
+    Password,
+    /// PAM_OLDAUTHTOK.
+    OldPassword,
+}
+
+/// Kinds of message to the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// PAM_TEXT_INFO.
+    Info,
+    /// PAM_ERROR_MSG.
+    Error,
+}
+
+/// How important a line of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Something has to be done.
+    Error,
+    /// Something may have to be done.
+    Warning,
+    /// A refusal.
+    Notice,
+    /// An approval.
+    Info,
+    /// A step, with `debug = yes`.
+    Debug,
+}
+
+/// What one phase leaves for the next, in `pam_set_data`.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// The authentication that passed in this handle.
+    pub(crate) login: Option<Login>,
+    /// What acct_mgmt was granted.
+    pub(crate) granted: Option<Grant>,
+    /// A connection that the next phase may go on with.
+    pub(crate) connection: Option<Connection>,
+    /// The session whose START was recorded and whose STOP was not.
+    pub(crate) session: Option<Session>,
+    /// The configuration's warnings have been logged.
+    pub(crate) warned: bool,
+}
+
+/// A passed authentication.
+pub(crate) struct Login {
+    /// Whose.
+    pub(crate) user: String,
+    /// How.
+    pub(crate) authen_type: AuthenType,
+}
+
+/// A passed authorization.
+pub(crate) struct Grant {
+    /// Whose.
+    pub(crate) user: String,
+    /// The level the server assigned, if it did.
+    pub(crate) priv_lvl: Option<PrivLvl>,
+}

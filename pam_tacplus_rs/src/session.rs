@@ -1,0 +1,355 @@
+//! open_session and close_session: the accounting records START and STOP.
+//!
+//! Owns what is in them and that none is lost: what no server takes is spooled,
+//! and while something waits in the spool, what comes later waits behind it, so
+//! that a START always arrives before its STOP.
+
+use std::time::Instant;
+
+use tacacs_common::client::Client;
+use tacacs_common::config::Config;
+use tacacs_common::escape;
+use tacacs_common::outcome::{DenyReason, Outcome};
+use tacacs_common::packet::{
+    AcctRecord, AcctRequest, ArgumentsBuf, AuthenMethod, AuthenService, AuthenType, AuthorRequest,
+    Body, Error, PrivLvl,
+};
+use tacacs_common::spool::{Delivery, End as Stopped, Limits, Spool};
+
+use crate::account::{append_service, authenticated};
+use crate::call::{Call, Now, Person, Site};
+use crate::handle::{Level, Memory};
+use crate::outcome::End;
+use crate::record;
+
+/// Records of earlier sessions that one login delivers at most.
+const BACKLOG: usize = 20;
+
+/// A session whose START was recorded: all that its STOP needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) task_id: String,
+    pub(crate) user: String,
+    pub(crate) port: String,
+    pub(crate) rem_addr: String,
+    pub(crate) service: String,
+    pub(crate) protocol: Option<String>,
+    pub(crate) authen_method: AuthenMethod,
+    pub(crate) authen_type: AuthenType,
+    pub(crate) priv_lvl: PrivLvl,
+    pub(crate) start: Now,
+    /// The audit session under which there is a session record.
+    pub(crate) audit: Option<u32>,
+    /// Which process opened it.
+    pub(crate) pid: u32,
+}
+
+/// `pam_sm_open_session`.
+pub(crate) fn open(call: &mut Call<'_>) -> End {
+    let end = run_open(call).unwrap_or_else(|end| end);
+    // The user's process is forked next.
+    call.memory.connection = None;
+    end
+}
+
+fn run_open(call: &mut Call<'_>) -> Result<End, End> {
+    let (config, person) = call.begin()?;
+    if call.memory.session.is_some() {
+        call.debug(|| "this handle has an open session already".to_owned());
+        return Ok(End::Pass);
+    }
+    let task_id = match task_id() {
+        Ok(task_id) => task_id,
+        Err(error) => {
+            return Ok(lost(
+                call,
+                &config,
+                &person,
+                "START",
+                &format!("no task_id: {error}"),
+            ));
+        }
+    };
+    let mut session = describe(call, &config, &person, task_id);
+    let end = account(call, &config, &person, &session, AcctRecord::Start);
+    if (end == End::Lost { required: true }) {
+        return Ok(end);
+    }
+    match record::create(call.site, &session, person.uid) {
+        Ok(audit) => session.audit = audit,
+        Err(error) => call.log(
+            Level::Warning,
+            &format!(
+                "no session record for {}: {}",
+                person.name(),
+                escape::line(error.to_string().as_bytes())
+            ),
+        ),
+    }
+    call.memory.session = Some(session);
+    Ok(end)
+}
+
+/// `pam_sm_close_session`. What opened the session may have been another process.
+pub(crate) fn close(call: &mut Call<'_>) -> End {
+    run_close(call).unwrap_or_else(|end| end)
+}
+
+fn run_close(call: &mut Call<'_>) -> Result<End, End> {
+    // If this ends here, the session stays in the memory, and its STOP is spooled
+    // when the handle ends.
+    let (config, person) = call.begin()?;
+    let found = call
+        .memory
+        .session
+        .take()
+        .or_else(|| record::find(call.site, &person.user));
+    let Some(session) = found else {
+        call.log(
+            Level::Notice,
+            &format!("no STOP for {}: no open session is known", person.name()),
+        );
+        return Ok(End::Pass);
+    };
+    let end = account(call, &config, &person, &session, AcctRecord::Stop);
+    record::close(call.site, &session);
+    Ok(end)
+}
+
+/// The handle ends. A session that is still open then has failed in a later module,
+/// or its application does not close sessions: its STOP must not get lost. In a
+/// forked copy of the process the session goes on and nothing is done.
+///
+/// Answers a line for the log.
+pub(crate) fn abandon(memory: Memory, site: &Site) -> Option<String> {
+    let session = memory
+        .session
+        .filter(|session| session.pid == std::process::id())?;
+    let user = escape::line(session.user.as_bytes());
+    let spooled = session
+        .body(AcctRecord::Stop, site.now)
+        .map_err(|error| error.to_string())
+        .and_then(|body| spool(site, &body));
+    record::close(site, &session);
+    Some(match spooled {
+        Ok(()) => format!("the session of '{user}' was never closed: its STOP is spooled"),
+        Err(why) => format!(
+            "the session of '{user}' was never closed, and its STOP is lost: {}",
+            escape::line(why.as_bytes())
+        ),
+    })
+}
+
+fn describe(call: &Call<'_>, config: &Config, person: &Person, task_id: String) -> Session {
+    let (authen_method, authen_type) = authenticated(call, person);
+    let granted = call
+        .memory
+        .granted
+        .as_ref()
+        .filter(|grant| grant.user == person.user);
+    Session {
+        task_id,
+        user: person.user.clone(),
+        port: person.port.clone(),
+        rem_addr: person.rem_addr.clone(),
+        service: config.global.service.clone(),
+        protocol: config.global.protocol.clone(),
+        authen_method,
+        authen_type,
+        priv_lvl: granted
+            .and_then(|grant| grant.priv_lvl)
+            .unwrap_or(PrivLvl::USER),
+        start: call.site.now,
+        audit: None,
+        pid: std::process::id(),
+    }
+}
+
+/// Unique among the sessions of all hosts, since a server sees them side by side.
+fn task_id() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
+}
+
+impl Session {
+    /// The clear body of the START or of the STOP. What belongs to accounting alone
+    /// comes first (RFC 8907 section 8.3).
+    pub(crate) fn body(&self, record: AcctRecord, now: Now) -> Result<Vec<u8>, Error> {
+        let mut args = ArgumentsBuf::new();
+        args.mandatory("task_id", self.task_id.as_bytes())?;
+        args.mandatory("start_time", self.start.unix.to_string().as_bytes())?;
+        if record == AcctRecord::Stop {
+            args.mandatory("stop_time", now.unix.to_string().as_bytes())?;
+            args.mandatory("elapsed_time", self.elapsed(now).to_string().as_bytes())?;
+        }
+        append_service(&mut args, &self.service, self.protocol.as_deref())?;
+        let request = AcctRequest {
+            flags: record.to_wire(),
+            about: AuthorRequest {
+                authen_method: self.authen_method,
+                priv_lvl: self.priv_lvl,
+                authen_type: self.authen_type,
+                authen_service: AuthenService::Login,
+                user: self.user.as_bytes(),
+                port: self.port.as_bytes(),
+                rem_addr: self.rem_addr.as_bytes(),
+                args: args.as_arguments(),
+            },
+        };
+        let mut body = Vec::new();
+        request.encode(&mut body)?;
+        Ok(body)
+    }
+
+    /// Seconds, by the clock that nobody sets.
+    fn elapsed(&self, now: Now) -> u64 {
+        now.boot.saturating_sub(self.start.boot).as_secs()
+    }
+}
+
+/// What became of a record.
+enum Fate {
+    /// This server has it.
+    Sent(String),
+    /// It waits on the disk, and why.
+    Spooled(String),
+    /// It is nowhere, and why.
+    Lost(String),
+}
+
+/// Records the beginning or the end of a session, and says so.
+fn account(
+    call: &mut Call<'_>,
+    config: &Config,
+    person: &Person,
+    session: &Session,
+    record: AcctRecord,
+) -> End {
+    let name = if record == AcctRecord::Start {
+        "START"
+    } else {
+        "STOP"
+    };
+    let body = match session.body(record, call.site.now) {
+        Ok(body) => body,
+        Err(error) => return lost(call, config, person, name, &error.to_string()),
+    };
+    let mut client = call.client(config);
+    let fate = deliver(call, config, &mut client, &body);
+    call.log_passed_over(&mut client);
+    let about = format!("{name} of {} (task_id {})", person.name(), session.task_id);
+    match fate {
+        Fate::Sent(server) => {
+            let server = escape::line(server.as_bytes());
+            call.log(Level::Info, &format!("{about} recorded at server {server}"));
+            End::Pass
+        }
+        Fate::Spooled(why) => {
+            let why = escape::line(why.as_bytes());
+            call.log(
+                Level::Warning,
+                &format!("{about} spooled, to be delivered later: {why}"),
+            );
+            End::Pass
+        }
+        Fate::Lost(why) => lost(call, config, person, name, &why),
+    }
+}
+
+fn lost(call: &Call<'_>, config: &Config, person: &Person, name: &str, why: &str) -> End {
+    let required = config.global.acct_required;
+    let verdict = if required {
+        "; refused (acct_required = yes)"
+    } else {
+        ""
+    };
+    let why = escape::line(why.as_bytes());
+    call.log(
+        Level::Error,
+        &format!("{name} of {} is lost: {why}{verdict}", person.name()),
+    );
+    End::Lost { required }
+}
+
+/// Gets a record to a server or to the disk.
+fn deliver(call: &Call<'_>, config: &Config, client: &mut Client<'_>, body: &[u8]) -> Fate {
+    if let Some(waiting) = backlog(call.site) {
+        return match waiting.append(body, call.site.now.unix) {
+            Ok(()) => in_order(call, config, client, &waiting),
+            // A full spool must not keep a living server from its records.
+            Err(error) => match send(client, body) {
+                Ok(server) => Fate::Sent(server),
+                Err((why, _)) => Fate::Lost(format!("{why}; {error}")),
+            },
+        };
+    }
+    match send(client, body) {
+        Ok(server) => Fate::Sent(server),
+        Err((why, _)) => match spool(call.site, body) {
+            Ok(()) => Fate::Spooled(why),
+            Err(error) => Fate::Lost(format!("{why}; {error}")),
+        },
+    }
+}
+
+/// The spool, if something waits in it.
+fn backlog(site: &Site) -> Option<Spool> {
+    let spool = Spool::open_existing(&site.spool, Limits::default()).ok()??;
+    let waits = spool.status().is_ok_and(|status| status.pending > 0);
+    waits.then_some(spool)
+}
+
+fn spool(site: &Site, body: &[u8]) -> Result<(), String> {
+    let spool = Spool::open(&site.spool, Limits::default()).map_err(|error| error.to_string())?;
+    spool
+        .append(body, site.now.unix)
+        .map_err(|error| error.to_string())
+}
+
+/// Delivers what waits, oldest first, for as long as an operation may take.
+fn in_order(call: &Call<'_>, config: &Config, client: &mut Client<'_>, spool: &Spool) -> Fate {
+    let begun = Instant::now();
+    let mut last = String::new();
+    let mut reason = String::new();
+    let report = spool.deliver(BACKLOG, &mut |record| {
+        if begun.elapsed() >= config.global.deadline {
+            reason = "no time for the records before it".to_owned();
+            return Delivery::Retry;
+        }
+        match send(client, &record.body) {
+            Ok(server) => {
+                last = server;
+                Delivery::Stored
+            }
+            Err((_, true)) => Delivery::Refused,
+            Err((why, false)) => {
+                reason = why;
+                Delivery::Retry
+            }
+        }
+    });
+    call.debug(|| format!("{} records delivered from the spool", report.delivered));
+    match report.end {
+        Stopped::Done => Fate::Sent(last),
+        Stopped::Limit => Fate::Spooled("earlier records come first".to_owned()),
+        Stopped::Busy => Fate::Spooled("another process is delivering".to_owned()),
+        Stopped::Retry => Fate::Spooled(reason),
+        Stopped::Failed(error) => Fate::Spooled(error.to_string()),
+    }
+}
+
+/// Sends one record. An error says why, and whether no server could ever take it.
+fn send(client: &mut Client<'_>, body: &[u8]) -> Result<String, (String, bool)> {
+    match client.account(body) {
+        Outcome::Pass(accepted) => Ok(accepted.server),
+        Outcome::Deny(denial) => {
+            let never = matches!(denial.reason, DenyReason::Unsendable(_));
+            Err((format!("{}: {}", denial.server, denial.reason), never))
+        }
+        Outcome::Unreachable(why) => Err((why.to_string(), false)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! Who is a TACACS+ user of this host.
+//!
+//! Owns the reading of `/etc/passwd`, always as a file: NSS may be what is asking,
+//! and a server must not be able to make a name local.
+
+use std::io;
+use std::path::Path;
+
+use tacacs_common::config::{Case, Config, Mode};
+
+/// The local users.
+pub(crate) struct Passwd(String);
+
+impl Passwd {
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+        // Other people's names may be in any encoding.
+        Ok(Self(
+            String::from_utf8_lossy(&std::fs::read(path)?).into_owned(),
+        ))
+    }
+
+    /// The uid of a local user; the first entry of a name counts.
+    pub(crate) fn uid(&self, name: &str) -> Option<u32> {
+        self.0.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
+        })
+    }
+
+    /// Whether the name is listed, even with a broken entry.
+    fn lists(&self, name: &str) -> bool {
+        self.0
+            .lines()
+            .any(|line| line.split(':').next() == Some(name))
+    }
+}
+
+/// Whether this is root, who never depends on a server or a configuration.
+/// `passwd` is `None` when the file cannot be read.
+pub(crate) fn is_root(name: &str, passwd: Option<&Passwd>) -> bool {
+    name == "root" || passwd.and_then(|passwd| passwd.uid(name)) == Some(0)
+}
+
+/// What the servers have to say about a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// They decide.
+    Tacacs {
+        /// Whether the user is in /etc/passwd.
+        local: bool,
+        /// The uid in /etc/passwd.
+        uid: Option<u32>,
+    },
+    /// Nothing, and why.
+    Ignored(&'static str),
+}
+
+/// Whose matter a user is. Root was let go before.
+pub(crate) fn who_is(name: &str, config: &Config, passwd: &Passwd) -> Standing {
+    if config
+        .global
+        .exclude_users
+        .iter()
+        .any(|excluded| excluded == name)
+    {
+        return Standing::Ignored("is listed in exclude_users");
+    }
+    let local = passwd.lists(name);
+    match config.mapping.mode {
+        Mode::Local => match passwd.uid(name) {
+            Some(uid) if uid >= config.global.min_uid => Standing::Tacacs {
+                local,
+                uid: Some(uid),
+            },
+            Some(_) => Standing::Ignored("has a uid below min_uid"),
+            None => Standing::Ignored("is not in /etc/passwd, as mode = local wants"),
+        },
+        Mode::Unique | Mode::Shared if local => Standing::Ignored("is a local user"),
+        Mode::Shared if is_shared_account(name, &config.mapping.user_prefix) => {
+            Standing::Ignored("is a shared account, which nobody logs in to by its name")
+        }
+        Mode::Unique | Mode::Shared if !is_name(name, config.mapping.case) => {
+            Standing::Ignored("is not a name that this host gives to users")
+        }
+        Mode::Unique | Mode::Shared => Standing::Tacacs { local, uid: None },
+    }
+}
+
+/// Names that a passwd entry and a path can take, and that no program mistakes for
+/// an option or a number.
+fn is_name(name: &str, case: Case) -> bool {
+    let allowed = |byte: u8| {
+        byte.is_ascii_lowercase()
+            || byte.is_ascii_digit()
+            || b"_-.".contains(&byte)
+            || (case == Case::Keep && byte.is_ascii_uppercase())
+    };
+    name.len() <= 32
+        && name.bytes().all(allowed)
+        && !name.starts_with(['-', '.'])
+        && !name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_shared_account(name: &str, prefix: &str) -> bool {
+    let level = name
+        .strip_prefix(prefix)
+        .and_then(|level| level.parse::<u8>().ok());
+    level.is_some_and(|level| level <= 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0::/root:/bin/sh\n\
+        toor:x:0:0::/root:/bin/sh\n\
+        daemon:x:1:1::/:/usr/sbin/nologin\n\
+        alice:x:1001:1001::/home/alice:/bin/bash\n\
+        alice:x:0:0::/home/alice:/bin/bash\n\
+        svc:x:999:999::/:/bin/sh\n\
+        guest:x:1002:1002::/:/bin/sh\n\
+        broken\n";
+
+    fn passwd() -> Passwd {
+        Passwd(PASSWD.to_owned())
+    }
+
+    fn config(mode: Mode, case: Case) -> Config {
+        let mut config = Config::default();
+        config.mapping.mode = mode;
+        config.mapping.case = case;
+        config.global.exclude_users = vec!["guest".to_owned()];
+        config
+    }
+
+    #[test]
+    fn root_is_known_by_name_and_by_uid_and_without_a_readable_passwd() {
+        for (name, expected) in [
+            ("root", true),
+            ("toor", true),
+            ("alice", false),
+            ("nobody", false),
+            ("broken", false),
+        ] {
+            assert_eq!(is_root(name, Some(&passwd())), expected, "{name}");
+        }
+        assert!(is_root("root", None));
+        assert!(!is_root("toor", None));
+    }
+
+    #[test]
+    fn in_mode_local_only_ordinary_local_users_are_asked_about() {
+        let config = config(Mode::Local, Case::Lower);
+        for (name, tacacs) in [
+            ("alice", true),
+            ("svc", false),
+            ("daemon", false),
+            ("guest", false),
+            ("bob", false),
+            ("broken", false),
+            ("", false),
+        ] {
+            let standing = who_is(name, &config, &passwd());
+            let expected = Standing::Tacacs {
+                local: true,
+                uid: Some(1001),
+            };
+            assert_eq!(standing == expected, tacacs, "{name}: {standing:?}");
+        }
+    }
+
+    #[test]
+    fn in_the_other_modes_no_server_can_log_anyone_into_a_local_account() {
+        for mode in [Mode::Unique, Mode::Shared] {
+            let config = config(mode, Case::Lower);
+            for name in ["alice", "svc", "daemon", "guest", "broken"] {
+                let standing = who_is(name, &config, &passwd());
+                assert!(
+                    matches!(standing, Standing::Ignored(_)),
+                    "{name}: {standing:?}"
+                );
+            }
+            let bob = who_is("bob", &config, &passwd());
+            assert_eq!(
+                bob,
+                Standing::Tacacs {
+                    local: false,
+                    uid: None
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_names_are_nobodys() {
+        for bad in [
+            "", "-rf", "12345", "a:b", "a/b", "a\nb", "a b", "..", "Alice", "Ålice",
+        ] {
+            let standing = who_is(bad, &config(Mode::Unique, Case::Lower), &passwd());
+            assert!(matches!(standing, Standing::Ignored(_)), "{bad:?}");
+        }
+        let kept = who_is("Alice", &config(Mode::Unique, Case::Keep), &passwd());
+        assert_eq!(
+            kept,
+            Standing::Tacacs {
+                local: false,
+                uid: None
+            }
+        );
+    }
+
+    #[test]
+    fn shared_accounts_are_not_for_logging_in() {
+        for (name, tacacs) in [("tacacs15", false), ("tacacs0", false), ("tacacs16", true)] {
+            let standing = who_is(name, &config(Mode::Shared, Case::Lower), &passwd());
+            assert_eq!(
+                matches!(standing, Standing::Tacacs { .. }),
+                tacacs,
+                "{name}"
+            );
+        }
+    }
+}
