@@ -74,9 +74,10 @@ impl Request<'_> {
             ));
         }
         let mut answers = Answers::new(self.user, with);
-        let authen_type = match with.change_password {
-            true => Type::Ascii,
-            false => self.authen_type,
+        let authen_type = if with.change_password {
+            Type::Ascii
+        } else {
+            self.authen_type
         };
         let password = match authen_type {
             Type::Ascii => None,
@@ -90,9 +91,10 @@ impl Request<'_> {
             _ if with.change_password => Way::ChangePassword,
             _ => Way::Ascii,
         };
-        let (service, usual_level) = match with.enable {
-            true => (AuthenService::Enable, PrivLvl::ROOT),
-            false => (AuthenService::Login, PrivLvl::MIN),
+        let (service, usual_level) = if with.enable {
+            (AuthenService::Enable, PrivLvl::ROOT)
+        } else {
+            (AuthenService::Login, PrivLvl::MIN)
         };
         let who = Who {
             user: self.user,

@@ -77,9 +77,10 @@ impl<'a> Answers<'a> {
         }
         // In a change the old password is asked for with GETDATA, the new one with
         // GETPASS (RFC 8907 section 5.4.2.7).
-        let is_for_given = match self.change {
-            true => ask.what == What::Data && !ask.echo,
-            false => ask.what == What::Pass,
+        let is_for_given = if self.change {
+            ask.what == What::Data && !ask.echo
+        } else {
+            ask.what == What::Pass
         };
         if is_for_given && let Some(given) = self.given.take() {
             return Some(given);
@@ -129,9 +130,10 @@ impl<'a> Answers<'a> {
                 ))
             });
         }
-        let answer = match echo {
-            true => terminal::ask_shown(prompt),
-            false => terminal::ask_hidden(prompt),
+        let answer = if echo {
+            terminal::ask_shown(prompt)
+        } else {
+            terminal::ask_hidden(prompt)
         };
         answer.map_err(|error| {
             let asked = escape::line(prompt.trim_end().as_bytes());

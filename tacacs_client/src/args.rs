@@ -47,7 +47,7 @@ pub(crate) struct Common {
     /// user privilege level, 0 to 15 [default: 0, with --enable 15]; an authorization with a lower one is refused
     #[arg(short = 'l', long, global = true, value_parser = clap::value_parser!(u8).range(0..=15))]
     pub(crate) priv_lvl: Option<u8>,
-    /// authentication type [default: ascii]
+    /// authentication type [default: ascii with -H, else as configured]
     #[arg(short = 't', long, global = true, value_enum)]
     pub(crate) authen_type: Option<Type>,
     /// remote address (logged by tacacs server)
@@ -173,7 +173,6 @@ impl From<Type> for AuthenType {
 pub(crate) enum Flag {
     Start,
     Stop,
-    /// The flag WATCHDOG alone, as other clients of this command line send it.
     Update,
 }
 

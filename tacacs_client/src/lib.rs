@@ -10,15 +10,19 @@
 //! | `aaa` | authenticate, authorize, account |
 //! | `report` | an outcome as words, JSON and exit code |
 //! | `decode` | packets of a capture |
+//! | `admin` | `tacplus` and its subcommands |
 //! | `exit`, `output` | exit codes, standard output and error |
 //! | `sys` | argument list and core |
 
 mod aaa;
+mod admin;
 mod answers;
 mod args;
 mod decode;
 mod exit;
 mod key;
+#[cfg(test)]
+mod man;
 mod output;
 mod report;
 mod servers;
@@ -60,12 +64,18 @@ pub fn client() -> ExitCode {
     .into()
 }
 
+/// The program `tacplus`.
+pub fn admin() -> ExitCode {
+    admin::main()
+}
+
 /// Prints what clap has to say: an error, or the help that was asked for.
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
-    match error.use_stderr() {
-        true => exit::Exit::Usage.into(),
-        false => ExitCode::SUCCESS,
+    if error.use_stderr() {
+        exit::Exit::Usage.into()
+    } else {
+        ExitCode::SUCCESS
     }
 }
 

@@ -95,9 +95,10 @@ impl Report {
                 .tried
                 .iter()
                 .all(|(_, trouble)| matches!(trouble, Trouble::Config(_)));
-        let exit = match only_configuration {
-            true => Exit::Usage,
-            false => Exit::Unreachable,
+        let exit = if only_configuration {
+            Exit::Usage
+        } else {
+            Exit::Unreachable
         };
         let server = last.map(|(server, _)| server.clone()).unwrap_or_default();
         Self {

@@ -120,10 +120,11 @@ fn over_ipv6(servers: Vec<Server>) -> Result<Vec<Server>, Failure> {
             }
         }
     }
-    match left.is_empty() {
-        true => Err(Failure::usage(
+    if left.is_empty() {
+        Err(Failure::usage(
             "no server has an IPv6 address, which -6 asks for",
-        )),
-        false => Ok(left),
+        ))
+    } else {
+        Ok(left)
     }
 }

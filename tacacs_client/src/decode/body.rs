@@ -36,9 +36,12 @@ pub(crate) fn kind(header: &Header) -> &'static str {
 
 /// Reads a clear body.
 pub(crate) fn open(header: &Header, body: &[u8], show_secrets: bool) -> Result<Opened, Error> {
-    let secret = |bytes: &[u8]| match show_secrets {
-        true => Value::text(bytes),
-        false => hidden(bytes),
+    let secret = |bytes: &[u8]| {
+        if show_secrets {
+            Value::text(bytes)
+        } else {
+            hidden(bytes)
+        }
     };
     let (fields, verdict) = match kind(header) {
         "AuthenStart" => {
@@ -120,17 +123,19 @@ fn authen_start(start: &AuthenStart<'_>, show_secrets: bool) -> Fields {
             .with("challenge", Value::hex(parts.challenge))
             .with(
                 "response",
-                match show_secrets {
-                    true => Value::hex(parts.response),
-                    false => hidden(parts.response),
+                if show_secrets {
+                    Value::hex(parts.response)
+                } else {
+                    hidden(parts.response)
                 },
             ),
         // A password, or what should have been a challenge and its response.
         _ => fields.with(
             "data",
-            match show_secrets {
-                true => Value::text(start.data),
-                false => hidden(start.data),
+            if show_secrets {
+                Value::text(start.data)
+            } else {
+                hidden(start.data)
             },
         ),
     }

@@ -15,9 +15,10 @@ const INPUT_LIMIT: u64 = 64 << 20;
 
 /// Prints the packets; an exit of [`Exit::Denied`] says that one is malformed.
 pub(crate) fn run(common: &Common, with: &Decode) -> Result<Exit, Failure> {
-    let text = match with.hex.is_empty() {
-        true => standard_input()?,
-        false => with.hex.join(" "),
+    let text = if with.hex.is_empty() {
+        standard_input()?
+    } else {
+        with.hex.join(" ")
     };
     let bytes = hex::parse(&text).map_err(Failure::usage)?;
     let secret = secret(common, with)?;
@@ -33,15 +34,19 @@ pub(crate) fn run(common: &Common, with: &Decode) -> Result<Exit, Failure> {
     let packets = reader.packets(&bytes);
     let texts: Vec<String> = packets
         .iter()
-        .map(|packet| match common.json {
-            true => serde_json::to_string(packet).unwrap_or_default() + "\n",
-            false => packet.text(),
+        .map(|packet| {
+            if common.json {
+                serde_json::to_string(packet).unwrap_or_default() + "\n"
+            } else {
+                packet.text()
+            }
         })
         .collect();
     output::result(texts.join(if common.json { "" } else { "\n" }));
-    match packets.iter().all(Packet::is_sound) {
-        true => Ok(Exit::Pass),
-        false => Ok(Exit::Denied),
+    if packets.iter().all(Packet::is_sound) {
+        Ok(Exit::Pass)
+    } else {
+        Ok(Exit::Denied)
     }
 }
 

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use tacacs_common::obfuscate::Protection;
 use tacacs_common::packet::{
     AcctReply, AcctStatus, ArgumentsBuf, AuthenReply, AuthenStatus, AuthorReply, AuthorStatus,
-    Body, HEADER_LEN, Header,
+    Body, Flags, HEADER_LEN, Header,
 };
 use tacacs_common::secret::Secret;
 
@@ -38,18 +38,28 @@ pub(crate) struct Server {
 impl Server {
     /// Answers the requests of one connection with these bodies, in their order.
     pub(crate) fn replying(bodies: Vec<Vec<u8>>) -> Self {
+        Self::start(vec![bodies])
+    }
+
+    /// Answers one request on each connection.
+    pub(crate) fn replying_each(bodies: Vec<Vec<u8>>) -> Self {
+        Self::start(bodies.into_iter().map(|body| vec![body]).collect())
+    }
+
+    fn start(connections: Vec<Vec<Vec<u8>>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let thread = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            bodies
-                .iter()
-                .map(|body| {
-                    let seen = receive(&mut stream);
-                    send(&mut stream, &seen.header, body);
-                    seen
-                })
-                .collect()
+            let mut seen = Vec::new();
+            for bodies in connections {
+                let (mut stream, _) = listener.accept().unwrap();
+                for body in bodies {
+                    let request = receive(&mut stream);
+                    send(&mut stream, &request.header, &body);
+                    seen.push(request);
+                }
+            }
+            seen
         });
         Self { address, thread }
     }
@@ -87,6 +97,7 @@ pub(crate) fn receive(stream: &mut TcpStream) -> Seen {
 pub(crate) fn send(stream: &mut TcpStream, request: &Header, clear: &[u8]) {
     let header = Header {
         seq_no: request.seq_no + 1,
+        flags: Flags::default(),
         length: clear.len().try_into().unwrap(),
         ..*request
     };

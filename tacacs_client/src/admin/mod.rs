@@ -1,0 +1,109 @@
+//! `tacplus`, the host's administration command.
+//!
+//! Owns its command line. Each subcommand is a file of this folder.
+
+mod check;
+mod spool;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tacacs_common::config;
+use tacacs_common::spool::ROOT;
+
+use crate::exit::{Exit, Failure};
+use crate::{output, sys, usage};
+
+const NAME: &str = "tacplus";
+
+const ABOUT: &str = "look after TACACS+ on this host";
+
+const LONG_ABOUT: &str = "\
+Checks the configuration of this host's TACACS+ modules, and looks after the accounting records that no server has taken yet.";
+
+/// The whole command line.
+#[derive(Parser)]
+#[command(name = NAME, version, about = ABOUT, long_about = LONG_ABOUT)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Check the configuration, and print it with every default filled in and without secrets
+    Check(ConfigFile),
+    /// Accounting records that no server has taken yet
+    #[command(subcommand)]
+    Spool(Spool),
+}
+
+#[derive(Args)]
+struct ConfigFile {
+    /// the configuration
+    #[arg(long, value_name = "FILE", default_value = config::PATH)]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Spool {
+    /// Show what waits, and the counters, for every program that writes records
+    Status(SpoolFolder),
+    /// Send what waits to the servers now
+    Flush {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        folder: SpoolFolder,
+    },
+}
+
+#[derive(Args)]
+struct SpoolFolder {
+    /// the folder of the spool
+    #[arg(long, value_name = "FOLDER", default_value = ROOT)]
+    spool: PathBuf,
+    /// print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The program `tacplus`.
+pub(crate) fn main() -> ExitCode {
+    sys::keep_memory_private();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    run(&cli)
+        .unwrap_or_else(|failure| {
+            output::tell(NAME, &failure.text);
+            failure.exit
+        })
+        .into()
+}
+
+fn run(cli: &Cli) -> Result<Exit, Failure> {
+    match &cli.action {
+        Action::Check(with) => check::run(&with.config),
+        Action::Spool(Spool::Status(folder)) => {
+            needs_root(&folder.spool)?;
+            spool::status(&folder.spool, folder.json)
+        }
+        Action::Spool(Spool::Flush { config, folder }) => {
+            needs_root(&folder.spool)?;
+            spool::flush(&config.config, &folder.spool, folder.json)
+        }
+    }
+}
+
+/// The host's own spool is root's; saying so beats "permission denied".
+fn needs_root(spool: &Path) -> Result<(), Failure> {
+    if spool == Path::new(ROOT) && !rustix::process::geteuid().is_root() {
+        return Err(Failure::usage(
+            "the spool belongs to root: run this as root",
+        ));
+    }
+    Ok(())
+}
