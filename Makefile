@@ -47,8 +47,9 @@ lint:
 fmt:
 	$(CARGO) fmt --all
 
-bench: build
-	$(CARGO) bench --workspace --locked
+bench: setup build
+	$(CARGO) bench --locked -p tacacs_common --bench packet
+	$(CARGO) bench --locked -p e2e --bench login
 
 # Each part looks first and does nothing when there is nothing to do.
 setup: $(INTEROP)/bin/tacacs_client

@@ -21,6 +21,9 @@ use crate::{Failure, Result, wait};
 /// Where PAM modules live on the stage.
 pub const MODULE: &str = "/lib/x86_64-linux-gnu/security/pam_tacplus.so";
 
+/// Every file that was written outside `/run`, `/home`, `/var/log` and `/dev`.
+pub const WRITTEN: &str = "/run/e2e/written";
+
 /// The stack the documentation recommends for `sshd`: a denial stays a denial,
 /// and a local user gets in with the local password when no server answers.
 pub const SSHD_STACK: &str = "\

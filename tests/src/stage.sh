@@ -30,10 +30,11 @@ mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
 ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 
-mkdir -p "$root$workspace" "$root/run/e2e/built" "$root/run/e2e/own"
+mkdir -p "$root$workspace" "$root/run/e2e/built" "$root/run/e2e/own" "$root/run/e2e/written"
 mount --rbind "$workspace" "$root$workspace"
 mount --bind "$built" "$root/run/e2e/built"
 mount --bind "$own" "$root/run/e2e/own"
+mount --bind "$base/upper" "$root/run/e2e/written"
 
 # Places of the operating system, and those the packages would have made.
 mkdir -p "$root/run/sshd" "$root/run/lock" "$root/run/tacplus" \
