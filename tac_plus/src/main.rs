@@ -138,12 +138,15 @@ fn run(options: &Options, log: &Log) -> Result<(), String> {
     if let Some(message) = options.past.refused() {
         return Err(message.to_owned());
     }
+    if options.parse_only {
+        let (normalised, warnings) =
+            conf::check(&options.configuration).map_err(|error| error.to_string())?;
+        warnings.into_iter().for_each(|warning| log.line(warning));
+        return print(&normalised);
+    }
     let loaded = conf::load(&options.configuration).map_err(|error| error.to_string())?;
     for warning in &loaded.warnings {
         log.line(warning.clone());
-    }
-    if options.parse_only {
-        return print(&loaded.normalised);
     }
     raise_descriptor_limit(log);
     // One thread answers everybody: a request takes microseconds. What takes

@@ -30,8 +30,6 @@ use crate::policy::draft::Draft;
 pub struct Loaded {
     /// What it means.
     pub policy: Policy,
-    /// What it says, without secrets: `tac_plus -P`.
-    pub normalised: String,
     /// What the operator should know.
     pub warnings: Vec<String>,
 }
@@ -42,15 +40,18 @@ pub struct Loaded {
 ///
 /// The first thing that is wrong, with its place.
 pub fn load(path: &Path) -> Result<Loaded, Error> {
-    let text = std::fs::read(path).map_err(|error| Error {
-        path: path.to_owned(),
-        line: 0,
-        column: 0,
-        message: format!("cannot read the configuration: {error}"),
-        excerpt: String::new(),
-        hint: None,
-    })?;
-    compile(path, text)
+    compile(path, read(path)?)
+}
+
+/// Checks a file and gives back what it says without secrets, and the warnings:
+/// `tac_plus -P`.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn check(path: &Path) -> Result<(String, Vec<String>), Error> {
+    let (loaded, draft) = translate(path, read(path)?)?;
+    Ok((print::normalised(&draft), loaded.warnings))
 }
 
 /// Compiles a text; `path` is only for messages.
@@ -59,21 +60,31 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
 ///
 /// The first thing that is wrong, with its place.
 pub fn compile(path: &Path, text: Vec<u8>) -> Result<Loaded, Error> {
+    translate(path, text).map(|(loaded, _)| loaded)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|error| Error {
+        path: path.to_owned(),
+        line: 0,
+        column: 0,
+        message: format!("cannot read the configuration: {error}"),
+        excerpt: String::new(),
+        hint: None,
+    })
+}
+
+fn translate(path: &Path, text: Vec<u8>) -> Result<(Loaded, Draft), Error> {
     let mut source = source::Source::new(path, text);
     let mut draft = Draft::default();
     let mut warnings = match parser::parse(&mut source, &mut draft) {
         Ok(warnings) => warnings,
         Err(problem) => return Err(source.error(problem)),
     };
-    let normalised = print::normalised(&draft);
     let policy = Policy::compile(&draft, &mut warnings).map_err(|problem| source.error(problem))?;
     let warnings = warnings
         .into_iter()
         .map(|problem| source.warning(problem))
         .collect();
-    Ok(Loaded {
-        policy,
-        normalised,
-        warnings,
-    })
+    Ok((Loaded { policy, warnings }, draft))
 }

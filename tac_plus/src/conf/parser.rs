@@ -211,6 +211,7 @@ impl Parser<'_> {
                 }
                 b"prompt" => {
                     let prompt = self.assignment("a prompt")?;
+                    check_prompt(&prompt)?;
                     set(&mut host.prompt, prompt, &keyword, "prompt")?;
                 }
                 b"enable" => {
@@ -419,6 +420,18 @@ impl Parser<'_> {
             Kind::Close => "'}'".to_owned(),
             Kind::End => "the end of the file".to_owned(),
         })
+    }
+}
+
+/// What can never be sent is an error here, not at the first login (RFC 8907 section 3.7).
+fn check_prompt(prompt: &At<Vec<u8>>) -> Result<(), Problem> {
+    let is_bad = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    match std::str::from_utf8(&prompt.value) {
+        Ok(text) if !text.contains(is_bad) && text.len() <= 1024 => Ok(()),
+        _ => Err(Problem::new(
+            prompt.place,
+            "a prompt is UTF-8 text without control characters, of at most 1024 bytes",
+        )),
     }
 }
 

@@ -17,6 +17,12 @@ fn loaded(text: &str) -> Loaded {
     compile(Path::new("t.conf"), text.into()).unwrap_or_else(|error| panic!("{error}"))
 }
 
+fn normalised(text: &str) -> String {
+    let (_, draft) =
+        translate(Path::new("t.conf"), text.into()).unwrap_or_else(|error| panic!("{error}"));
+    print::normalised(&draft)
+}
+
 #[test]
 fn an_error_shows_file_line_column_a_caret_and_a_hint() {
     assert_eq!(
@@ -28,7 +34,7 @@ fn an_error_shows_file_line_column_a_caret_and_a_hint() {
 #[test]
 fn a_file_of_the_original_loads_with_its_odd_spacing_and_crlf() {
     let text = "key=\"a secret of more than sixteen\"\r\nuser=fred{\r\nlogin=cleartext \"x y\"\r\nservice=exec{priv-lvl=15}\r\n}\r\n";
-    let normalised = loaded(text).normalised;
+    let normalised = normalised(text);
     assert!(
         normalised.contains("\"priv-lvl\" = \"15\"\n"),
         "{normalised}"
@@ -54,7 +60,7 @@ user = u {
 }
 "#;
     assert_eq!(
-        loaded(text).normalised,
+        normalised(text),
         r#"key = ***
 accounting file = "/var/log/x"
 logauthor
@@ -182,6 +188,10 @@ fn what_cannot_be_meant_is_an_error() {
         ("user = a {", "'}' expected, found the end of the file"),
         ("host = router1 { }", "not an IPv4 or IPv6 address"),
         ("host = 192.0.2.1 { } host = 192.0.2.1 { }", "defined twice"),
+        (
+            "host = 192.0.2.1 { prompt = \"\u{1b}[2J\" }",
+            "without control characters",
+        ),
         ("bogus", "unknown directive 'bogus'"),
         ("}", "a directive expected, found '}'"),
         ("logging = loud", "unknown syslog facility 'loud'"),

@@ -343,7 +343,7 @@ impl Talk<'_> {
             self.stream.shutdown().await?;
             for _ in 0..16 {
                 self.stream.readable().await?;
-                match self.receive() {
+                match self.stream.try_read(&mut [0; READ]) {
                     Ok(0) => break,
                     Err(error) if error.kind() != io::ErrorKind::WouldBlock => break,
                     _ => {}

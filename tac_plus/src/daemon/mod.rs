@@ -186,6 +186,8 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stop: watch::Rec
         };
         match accepted {
             Ok((stream, peer)) => begin(&shared, stream, peer, &stop),
+            // The client gave up before it was its turn.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 // Out of descriptors, most likely: connections end, then it goes on.
                 shared

@@ -163,9 +163,9 @@ fn same_nt_part(given: &[u8], right: &[u8]) -> bool {
 
 fn explain(policy: &Policy, user: &[u8], has_credential: bool) -> Refusal {
     match (policy.profile(user), has_credential) {
-        (None, _) => UNKNOWN_USER,
+        (_, true) => WRONG_PASSWORD,
+        (None, false) => UNKNOWN_USER,
         (Some(_), false) => NO_PASSWORD_SET,
-        (Some(_), true) => WRONG_PASSWORD,
     }
 }
 
