@@ -1,5 +1,7 @@
 //! What clients ask a running server, and what they get.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{CONFIGURATION, Server, pap, start};
@@ -167,4 +169,34 @@ fn a_record_that_cannot_be_stored_is_an_error_until_it_can() {
         server.records(),
         ["127.0.0.1\talice\ttty1\t10.9.8.7\tstart\ttask_id=2"]
     );
+}
+
+#[test]
+fn two_servers_share_one_accounting_file_without_a_broken_line() {
+    let shared = tempfile::tempdir().expect("a folder");
+    let path = shared.path().join("acct");
+    let mut servers = [Server::start(CONFIGURATION), Server::start(CONFIGURATION)];
+    // The link makes both write the same file through their own name for it.
+    for server in &servers {
+        std::fs::remove_file(server.accounting_path()).expect("the file of its own");
+        std::os::unix::fs::symlink(&path, server.accounting_path()).expect("a link");
+    }
+    std::thread::scope(|scope| {
+        for (number, server) in servers.iter_mut().enumerate() {
+            scope.spawn(move || {
+                for task in 0..100 {
+                    let id = format!("task_id={number}.{task}");
+                    assert_eq!(server.connect().acct(0x02, &[&id]), "SUCCESS");
+                }
+            });
+        }
+    });
+    let mut lines = servers[0].records();
+    lines.sort();
+    let fields = "127.0.0.1\talice\ttty1\t10.9.8.7\tstart\ttask_id";
+    let mut expected: Vec<String> = (0..2)
+        .flat_map(|server| (0..100).map(move |task| format!("{fields}={server}.{task}")))
+        .collect();
+    expected.sort();
+    assert_eq!(lines, expected);
 }

@@ -264,3 +264,79 @@ fn users_of_a_very_deep_group_load_in_linear_time() {
     loaded(&text);
     assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
 }
+
+/// The manual page's own examples, as far as this version goes: the file paths and
+/// dates that it cannot honour yet are left out.
+#[test]
+fn the_examples_of_the_manual_page_load() {
+    loaded(&format!(
+        r#"{KEY}
+acl = dial_only {{
+        # All access routers are in 192.168/16
+        permit = ^192\.168\.0\.1$
+        deny = ^192\.168\.0\.
+        permit = ^192\.168\.
+}}
+group = no_backbone {{
+        default service = permit
+        service = exec {{
+                "acl" = 4
+                autocmd = "telnet duffhost"
+        }}
+        acl = dial_only
+}}
+user = DEFAULT {{
+        service = ppp protocol = ip {{
+                addr-pool=foobar
+        }}
+}}
+user = homer {{
+        default service = permit
+        member = no_backbone
+}}
+user=fred {{
+        name = "Fred Flintstone"
+        arap = cleartext "Fred's arap secret"
+        chap = cleartext "Fred's chap secret"
+        cmd = telnet {{
+                permit 131\.108\.13\.[0-9]+
+                permit 128\.[0-9]+\.12\.3
+        }}
+        cmd = show {{
+                permit system
+                deny .*
+        }}
+        service = ppp protocol = ip {{
+                addr=131.108.12.11
+                addr=131.108.12.12
+                inacl=101
+                optional outacl=102
+        }}
+        service = slip {{
+                inacl=101
+                outacl=102
+        }}
+}}
+user = jim {{
+        login = cleartext lab
+        service = raccess {{
+                port#1 = clientname1/tty2
+                port#2 = clientname2/tty5
+        }}
+}}
+user = x {{
+        service=ppp protocol=multilink {{
+                load-threshold=7
+        }}
+        cmd = show {{
+                permit diag
+                deny
+        }}
+        service = acls {{
+                inacl#1="permit ip any any precedence immediate"
+                route="3.0.0.0 255.0.0.0 1.2.3.4"
+        }}
+}}
+"#
+    ));
+}
