@@ -97,6 +97,8 @@ pub fn grant(
     };
     let asked = parse(request)?;
     let answered = parse(reply)?;
+    // Before anything is merged: in a merge the second would replace the first.
+    refuse_repeats(&answered)?;
     let mut priv_lvl = None;
     for argument in &answered {
         judge(argument, &asked, handled)?;
@@ -185,14 +187,10 @@ fn is_single(name: &[u8]) -> bool {
     SINGLE.iter().any(|single| single.as_bytes() == name)
 }
 
-fn refuse_repeats(merged: &[Argument<'_>]) -> Result<(), Refusal> {
+fn refuse_repeats(arguments: &[Argument<'_>]) -> Result<(), Refusal> {
     for single in SINGLE {
-        if merged
-            .iter()
-            .filter(|m| m.name == single.as_bytes())
-            .count()
-            > 1
-        {
+        let named = arguments.iter().filter(|a| a.name == single.as_bytes());
+        if named.count() > 1 {
             return Err(Refusal::Repeated(single.to_owned()));
         }
     }
@@ -204,8 +202,9 @@ fn refuse_repeats(merged: &[Argument<'_>]) -> Result<(), Refusal> {
 /// that replaces may leave service and protocol out.
 fn same_task(asked: &[Argument<'_>], merged: &[Argument<'_>]) -> bool {
     fn values<'a>(list: &'a [Argument<'_>], name: &[u8]) -> Vec<&'a [u8]> {
+        // An empty command is none; an empty command argument is an argument.
         list.iter()
-            .filter(|a| a.name == name && !a.value.is_empty())
+            .filter(|a| a.name == name && (name == b"cmd-arg" || !a.value.is_empty()))
             .map(|a| a.value)
             .collect()
     }
@@ -323,7 +322,7 @@ mod tests {
     #[test]
     fn what_cannot_be_acted_on_is_a_denial() {
         let name = str::to_owned;
-        let rows: [(AuthorStatus, &[&str], Refusal); 12] = [
+        let rows: [(AuthorStatus, &[&str], Refusal); 13] = [
             (PassAdd, &["acl=5"], Refusal::UnknownMandatory(name("acl"))),
             (
                 PassAdd,
@@ -353,7 +352,12 @@ mod tests {
             (
                 PassAdd,
                 &["priv-lvl=1", "priv-lvl=15"],
-                Refusal::Contradicts(name("priv-lvl")),
+                Refusal::Repeated(name("priv-lvl")),
+            ),
+            (
+                PassAdd,
+                &["priv-lvl*1", "priv-lvl*15"],
+                Refusal::Repeated(name("priv-lvl")),
             ),
             (
                 PassRepl,
@@ -396,6 +400,14 @@ mod tests {
         assert!(!replaced.as_asked);
         let shorter = decide(&command, PassRepl, &["service=shell", "cmd=show"], &[]).unwrap();
         assert!(!shorter.as_asked);
+        let emptied = decide(
+            &["service=shell", "cmd=rm", "cmd-arg=", "cmd-arg=x"],
+            PassRepl,
+            &["service=shell", "cmd=rm", "cmd-arg=x"],
+            &[],
+        )
+        .unwrap();
+        assert!(!emptied.as_asked);
         let session_only = decide(&command[..2], PassRepl, &["priv-lvl=1"], &[]).unwrap();
         assert!(!session_only.as_asked);
         assert!(decide(&command, PassAdd, &[], &[]).unwrap().as_asked);
