@@ -9,6 +9,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use tacacs_common::client::{Accepted, Client, Trouble, Way};
 use tacacs_common::config::{Address, Config, SecretSource, Server};
 use tacacs_common::exchange::authen::{Ask, What, Who};
+use tacacs_common::hold_down::{self, HoldDown};
 use tacacs_common::obfuscate::Protection;
 use tacacs_common::outcome::{DenyReason, Outcome};
 use tacacs_common::packet::{
@@ -156,6 +158,12 @@ impl Setup {
 
     fn hold_file(&self) -> PathBuf {
         self.folder.path().join("servers")
+    }
+
+    fn is_held(&self, peer: std::net::SocketAddr) -> bool {
+        HoldDown::new(self.hold_file(), Duration::from_secs(30))
+            .held(hold_down::boottime())
+            .is_held(&peer.to_string())
     }
 
     fn client(&self) -> Client<'_> {
@@ -551,15 +559,7 @@ fn one_connection_serves_a_whole_login_when_the_server_agrees() {
         authorized.args.as_arguments().raw().next(),
         Some(&b"priv-lvl=15"[..])
     );
-    let mut args = ArgumentsBuf::new();
-    args.mandatory("task_id", b"1").unwrap();
-    let mut record = Vec::new();
-    AcctRequest {
-        flags: AcctRecord::Start.to_wire(),
-        about: about(args.as_arguments()),
-    }
-    .encode(&mut record)
-    .unwrap();
+    let record = record();
     assert!(client.account(&record).is_pass());
     assert_eq!((peer.connections(), peer.packets().len()), (1, 3));
     assert_eq!(peer.packets()[2], record);
@@ -642,4 +642,156 @@ fn without_a_server_nothing_passes() {
         panic!("decided")
     };
     assert_eq!(unreachable.to_string(), "no server is configured for this");
+}
+
+/// A START record of accounting.
+fn record() -> Vec<u8> {
+    let mut args = ArgumentsBuf::new();
+    args.mandatory("task_id", b"1").unwrap();
+    let mut record = Vec::new();
+    AcctRequest {
+        flags: AcctRecord::Start.to_wire(),
+        about: about(args.as_arguments()),
+    }
+    .encode(&mut record)
+    .unwrap();
+    record
+}
+
+#[test]
+fn a_person_who_types_slowly_cannot_get_a_server_held_down() {
+    let (hung_up, wait) = std::sync::mpsc::channel();
+    let peer = Peer::new(move |conn| {
+        conn.receive();
+        conn.reply(GETPASS);
+        // Zero: closing resets the connection, as servers and firewalls do.
+        let stream = conn.stream.try_clone().unwrap();
+        socket2::SockRef::from(&stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        conn.stream.shutdown(std::net::Shutdown::Read).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        conn.stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        drop(stream);
+        hung_up.send(()).unwrap();
+    });
+    let setup = Setup::new(&[&peer]);
+    let outcome = setup.client().authenticate(&ALICE, Way::Ascii, &mut |_| {
+        wait.recv().unwrap();
+        Some(Secret::from_slice(b"late"))
+    });
+    let Outcome::Unreachable(unreachable) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(
+        matches!(&unreachable.tried[0].1, Trouble::Io(error)
+            if error.kind() == std::io::ErrorKind::ConnectionReset),
+        "{unreachable}"
+    );
+    assert!(!setup.is_held(peer.address));
+}
+
+#[test]
+fn a_server_that_was_left_no_time_to_answer_is_not_held_down() {
+    // The queue of this listener is full, so the kernel answers no SYN.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any = std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any.into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let _in_the_queue = TcpStream::connect(address).unwrap();
+    let peer = answering(PASS);
+    for (deadline, counts) in [(20, false), (2000, true)] {
+        let mut setup = Setup::new(&[&peer]);
+        setup.config.servers[0].address = Address::Ip(address);
+        setup.config.global.deadline = Duration::from_millis(deadline);
+        let Outcome::Unreachable(unreachable) = setup.pap() else {
+            panic!("decided")
+        };
+        assert!(
+            matches!(unreachable.tried[0].1, Trouble::ConnectTimeout { late } if late != counts),
+            "{deadline} ms: {:?}",
+            unreachable.tried
+        );
+        assert_eq!(setup.is_held(address), counts, "{deadline} ms");
+    }
+}
+
+#[test]
+fn a_busy_agent_is_waited_for_as_long_as_the_configuration_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    socket2::SockRef::from(&listener).listen(0).unwrap();
+    let mut setup = Setup::new(&[]);
+    setup.config.global.agent = Some(path);
+    setup.config.global.timeout = Duration::from_millis(200);
+    setup.config.global.deadline = Duration::from_secs(20);
+
+    let begin = Instant::now();
+    let Outcome::Unreachable(unreachable) = authorize(&mut setup.client()) else {
+        panic!("decided")
+    };
+    assert!(
+        matches!(unreachable.tried[0].1, Trouble::NoReply),
+        "{unreachable}"
+    );
+    // The first connection is in the queue still: there is no room for another.
+    let Outcome::Unreachable(unreachable) = authorize(&mut setup.client()) else {
+        panic!("decided")
+    };
+    assert!(
+        matches!(
+            unreachable.tried[0].1,
+            Trouble::ConnectTimeout { late: false }
+        ),
+        "{unreachable}"
+    );
+    assert!(begin.elapsed() < Duration::from_secs(4));
+}
+
+#[test]
+fn a_forged_accounting_reply_does_not_keep_the_record_from_other_servers() {
+    let forger = Peer::new(|conn| {
+        conn.receive();
+        conn.reply_bent(ACCT_SUCCESS, |h| h.flags.unencrypted = true);
+        conn.drain();
+    });
+    let good = answering(ACCT_SUCCESS);
+    for all in [false, true] {
+        let mut setup = Setup::new(&[&forger, &good]);
+        setup.config.global.acct_all = all;
+        assert!(setup.client().account(&record()).is_pass(), "all: {all}");
+    }
+    let alone = Setup::new(&[&forger]).client().account(&record());
+    assert!(matches!(alone, Outcome::Unreachable(_)), "{alone:?}");
+}
+
+#[test]
+fn a_connection_is_not_kept_when_its_session_was_left_in_the_middle() {
+    let asking = answering(GETPASS);
+    let setup = Setup::new(&[&asking]);
+    for answers in [0, usize::MAX] {
+        let mut client = setup.client();
+        let mut left = answers;
+        let outcome = client.authenticate(&ALICE, Way::Ascii, &mut |_| {
+            left = left.checked_sub(1)?;
+            Some(Secret::from_slice(b"x"))
+        });
+        assert!(matches!(outcome, Outcome::Deny(_)), "{outcome:?}");
+        assert!(client.into_connection().is_none());
+    }
+}
+
+#[test]
+fn a_kept_connection_serves_no_other_server_of_the_same_name() {
+    let (first, second) = (answering(PASS), answering(PASS));
+    let (one, other) = (Setup::new(&[&first]), Setup::new(&[&second]));
+    let mut client = one.client();
+    assert!(pap(&mut client).is_pass());
+    let kept = client.into_connection().unwrap();
+    let mut client = other.client();
+    client.resume(kept);
+    assert!(pap(&mut client).is_pass());
+    assert_eq!((first.packets().len(), second.packets().len()), (1, 1));
 }

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
@@ -26,6 +26,10 @@ const AGENT_USER: &str = "tacplus";
 /// this long (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// A server counts as dead after this much silence, or its own `timeout` if that
+/// is shorter: a lost SYN is sent again only after a second (RFC 6298 section 2).
+const FAIR_CHANCE: Duration = Duration::from_secs(1);
+
 /// A connected byte stream that never blocks: the seam where TLS fits in.
 pub trait Transport: Read + Write + AsFd + Send {
     /// Whether the descriptor is still the one that was connected: sshd closes
@@ -42,7 +46,7 @@ pub(super) fn connect(server: &Server, wait: &Wait) -> Result<Box<dyn Transport>
         return Err(Trouble::NoTlsHere);
     }
     let socket = match &server.address {
-        Address::Unix(path) => connect_unix(path)?,
+        Address::Unix(path) => connect_unix(path, server, wait)?,
         Address::Ip(address) => connect_tcp(&[*address], server, wait)?,
         Address::Name { host, port } => {
             // The resolver has no time limit of its own; literal addresses do
@@ -51,23 +55,55 @@ pub(super) fn connect(server: &Server, wait: &Wait) -> Result<Box<dyn Transport>
                 .to_socket_addrs()
                 .map_err(Trouble::Resolve)?
                 .collect();
+            // A slow resolver says nothing about the server.
+            if wait.remaining().is_none() {
+                return Err(Trouble::Resolve(io::ErrorKind::TimedOut.into()));
+            }
             connect_tcp(&addresses, server, wait)?
         }
     };
     Plain::new(socket).map(|plain| Box::new(plain) as Box<dyn Transport>)
 }
 
-fn connect_unix(path: &Path) -> Result<Socket, Trouble> {
+fn connect_unix(path: &Path, server: &Server, wait: &Wait) -> Result<Socket, Trouble> {
     let local = |error| Trouble::Local("socket", error);
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).map_err(local)?;
-    let address = SockAddr::unix(path).map_err(Trouble::Connect)?;
-    socket.connect(&address).map_err(Trouble::Connect)?;
+    let address = SockAddr::unix(path).map_err(local)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(local)?;
+    let begun = Instant::now();
+    // Blocking, within the kernel's own limit: no other call waits for room in a
+    // listener's queue. A limit of zero would be none.
+    loop {
+        let limit = wait.remaining().unwrap_or_default();
+        let limit = limit.max(Duration::from_millis(1));
+        socket.set_write_timeout(Some(limit)).map_err(local)?;
+        let Err(error) = socket.connect(&address) else {
+            break;
+        };
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+            _ => return Err(refused(error)),
+        }
+        if wait.remaining().is_none() {
+            return Err(timed_out(begun, server, wait));
+        }
+    }
+    socket.set_nonblocking(true).map_err(local)?;
     let peer = socket_peercred(&socket).map_err(|error| Trouble::Connect(error.into()))?;
     let uid = peer.uid.as_raw();
     if is_trusted(uid, geteuid().as_raw(), agent_uid()) {
         Ok(socket)
     } else {
         Err(Trouble::Peer { uid })
+    }
+}
+
+/// The end of a wait for a connection that began at `begun`. It speaks against the
+/// server only if there was time for an answer: a setuid program can be stopped by
+/// its caller, and the deadline may have left next to nothing.
+fn timed_out(begun: Instant, server: &Server, wait: &Wait) -> Trouble {
+    let fair = begun.elapsed() >= server.timeout.min(FAIR_CHANCE);
+    Trouble::ConnectTimeout {
+        late: !fair || wait.overslept(),
     }
 }
 
@@ -79,10 +115,15 @@ fn is_trusted(peer: u32, own: u32, agent: Option<u32>) -> bool {
 
 /// Read from the file and not through NSS, which may be what is asking.
 fn agent_uid() -> Option<u32> {
-    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(AGENT_USER)).then(|| fields.nth(1)?.parse().ok())?
+    uid_of(&std::fs::read("/etc/passwd").ok()?, AGENT_USER)
+}
+
+/// Of bytes: somebody's comment field may be in an old encoding.
+fn uid_of(passwd: &[u8], name: &str) -> Option<u32> {
+    passwd.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let uid = (fields.next() == Some(name.as_bytes())).then(|| fields.nth(1))??;
+        std::str::from_utf8(uid).ok()?.parse().ok()
     })
 }
 
@@ -91,6 +132,7 @@ fn agent_uid() -> Option<u32> {
 fn connect_tcp(addresses: &[SocketAddr], server: &Server, wait: &Wait) -> Result<Socket, Trouble> {
     let mut rest = addresses.iter();
     let mut pending: Vec<Socket> = Vec::new();
+    let mut begun = None;
     let mut last = Trouble::Resolve(io::ErrorKind::NotFound.into());
     loop {
         let more = match rest.next() {
@@ -98,7 +140,10 @@ fn connect_tcp(addresses: &[SocketAddr], server: &Server, wait: &Wait) -> Result
             Some(address) => {
                 match begin(*address, server) {
                     Ok((socket, true)) => return Ok(socket),
-                    Ok((socket, false)) => pending.push(socket),
+                    Ok((socket, false)) => {
+                        begun.get_or_insert_with(Instant::now);
+                        pending.push(socket);
+                    }
                     Err(trouble) => last = trouble,
                 }
                 rest.len() > 0
@@ -110,11 +155,8 @@ fn connect_tcp(addresses: &[SocketAddr], server: &Server, wait: &Wait) -> Result
             }
             return Err(last);
         }
-        let Some(remaining) = wait.remaining() else {
-            return Err(Trouble::ConnectTimeout {
-                late: wait.overslept(),
-            });
-        };
+        // At the end one more look: while this process was stopped the kernel went on.
+        let remaining = wait.remaining().unwrap_or_default();
         let limit = if more {
             remaining.min(STAGGER)
         } else {
@@ -122,6 +164,9 @@ fn connect_tcp(addresses: &[SocketAddr], server: &Server, wait: &Wait) -> Result
         };
         match first_ready(&mut pending, limit) {
             Ok(Some(socket)) => return Ok(socket),
+            Ok(None) if remaining.is_zero() => {
+                return Err(timed_out(begun.unwrap_or_else(Instant::now), server, wait));
+            }
             Ok(None) => {}
             Err(trouble) => last = trouble,
         }
@@ -305,6 +350,15 @@ mod tests {
                 "peer {peer} own {own}"
             );
         }
+    }
+
+    #[test]
+    fn the_agent_is_found_whatever_comments_others_have() {
+        let passwd = b"root:x:0:0:root:/root:/bin/sh\nuwe:x:1000:1000:M\xFCller:/:/bin/sh\n\
+            tacplus2:x:7:7::/:\ntacplus:x:991:991::/:/usr/sbin/nologin\n";
+        assert_eq!(uid_of(passwd, "tacplus"), Some(991));
+        assert_eq!(uid_of(passwd, "tacplu"), None);
+        assert_eq!(uid_of(b"tacplus:x", "tacplus"), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::budget::{Budget, Wait};
 use super::connect::{Transport, connect, is_readable, wait_for};
 use super::{Trouble, random};
 use crate::config::{Server, SingleConnect};
-use crate::exchange::Session;
+use crate::exchange::{NotOurs, Session};
 use crate::obfuscate::Protection;
 use crate::packet::{Body, DEFAULT_MAX_BODY, Error, HEADER_LEN, Header, PacketType, Version};
 use crate::secret::Secret;
@@ -135,7 +135,7 @@ pub(super) enum Fault {
     /// The request does not fit a packet. Nothing was sent.
     Unsendable(Error),
     /// The reply has the wrong UNENCRYPTED flag: a denial.
-    Flag,
+    Flag(NotOurs),
     /// Anything else.
     Trouble(Trouble),
 }
@@ -200,7 +200,7 @@ impl LinkSession<'_> {
         self.session
             .expect(&header, DEFAULT_MAX_BODY)
             .map_err(|why| match why {
-                crate::exchange::NotOurs::Flag(_) => Fault::Flag,
+                flag @ NotOurs::Flag(_) => Fault::Flag(flag),
                 other => Fault::Trouble(Trouble::NotOurs(other)),
             })?;
         *self.answered = true;

@@ -78,7 +78,8 @@ pub struct Authorized {
 
 /// A connection that may serve the process's next operation.
 pub struct Connection {
-    server: String,
+    /// The server's address: another configuration may use its name for another.
+    address: Address,
     link: Link,
 }
 
@@ -111,7 +112,7 @@ impl<T> Visit<T> {
     fn fault(fault: Fault, stay: bool) -> Self {
         match fault {
             Fault::Unsendable(error) => Self::deny(DenyReason::Unsendable(error), b""),
-            Fault::Flag => Self::deny(DenyReason::FlagMismatch, b""),
+            Fault::Flag(_) => Self::deny(DenyReason::FlagMismatch, b""),
             Fault::Trouble(trouble) if stay => Self::Stay(trouble),
             Fault::Trouble(trouble) => Self::Next(trouble),
         }
@@ -213,6 +214,8 @@ impl<'c> Client<'c> {
             &mut |link, server, budget| {
                 let body = match once(link, &Record(record), server, budget) {
                     Ok(body) => body,
+                    // There is nothing to deny: the record is not stored here.
+                    Err(Fault::Flag(why)) => return Visit::Next(Trouble::NotOurs(why)),
                     Err(fault) => return Visit::fault(fault, false),
                 };
                 match AcctReply::decode(&body) {
@@ -268,8 +271,9 @@ impl<'c> Client<'c> {
                     self.note(&server, &trouble);
                     unreachable.tried.push((server.name.clone(), trouble));
                 }
+                // The server has answered before, so it is not dead: more likely the
+                // person took longer to type than it waits.
                 Visit::Stay(trouble) => {
-                    self.note(&server, &trouble);
                     unreachable.tried.push((server.name.clone(), trouble));
                     return Outcome::Unreachable(unreachable);
                 }
@@ -292,7 +296,7 @@ impl<'c> Client<'c> {
         budget: &mut Budget,
         visit: &mut dyn FnMut(&mut Link, &Server, &mut Budget) -> Visit<T>,
     ) -> Visit<T> {
-        let kept = self.kept.take_if(|kept| kept.server == server.name);
+        let kept = self.kept.take_if(|kept| kept.address == server.address);
         if let Some(mut link) = kept.map(|kept| kept.link).filter(Link::is_usable) {
             let result = visit(&mut link, server, budget);
             let broke = matches!(result, Visit::Next(Trouble::Closed | Trouble::Io(_)));
@@ -313,12 +317,16 @@ impl<'c> Client<'c> {
 
     /// Keeps a connection on which a server decided, in single connection mode.
     fn keep<T>(&mut self, server: &Server, link: Link, visit: &Visit<T>) {
-        let forged = matches!(visit, Visit::Settled(Err((DenyReason::FlagMismatch, _))));
-        if matches!(visit, Visit::Settled(_)) && !forged && link.is_usable() {
-            self.kept = Some(Connection {
-                server: server.name.clone(),
-                link,
-            });
+        use DenyReason::{Aborted, FlagMismatch, TooManyRounds};
+        let decided = match visit {
+            // Forged, or left in the middle, where the server may still say something.
+            Visit::Settled(Err((FlagMismatch | Aborted | TooManyRounds, _))) => false,
+            Visit::Settled(_) => true,
+            Visit::Next(_) | Visit::Stay(_) => false,
+        };
+        if decided && link.is_usable() {
+            let address = server.address.clone();
+            self.kept = Some(Connection { address, link });
         }
     }
 
@@ -336,11 +344,9 @@ fn targets(config: &Config) -> Vec<Cow<'_, Server>> {
     let Some(agent) = &config.global.agent else {
         return direct().collect();
     };
-    let mut targets = vec![Cow::Owned(Server::new(
-        "agent",
-        Address::Unix(agent.clone()),
-        None,
-    ))];
+    let mut server = Server::new("agent", Address::Unix(agent.clone()), None);
+    server.timeout = config.global.timeout;
+    let mut targets = vec![Cow::Owned(server)];
     let any_tls = config.servers.iter().any(|server| server.tls.is_some());
     if config.global.agent_fallback == AgentFallback::Direct && !any_tls {
         targets.extend(direct());

@@ -15,9 +15,10 @@ pub enum Trouble {
     Resolve(io::Error),
     /// It could not be connected to.
     Connect(io::Error),
-    /// Connecting took too long. `late`: so did this process.
+    /// No connection within the limit.
     ConnectTimeout {
-        /// The process woke up long after the limit.
+        /// This process is at fault: it left the server hardly any time, or woke
+        /// up long after the limit.
         late: bool,
     },
     /// Something on this host, not the server: no descriptor, no such device or
