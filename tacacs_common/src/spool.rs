@@ -341,6 +341,14 @@ impl Spool {
     }
 }
 
+/// What a name in the queue stands for.
+enum Loaded {
+    Record(Record),
+    /// Torn, or not ours.
+    Damaged,
+    Gone,
+}
+
 /// Delivering: one process at a time, and never under the appenders' lock while a
 /// server is asked.
 impl Spool {
@@ -366,64 +374,60 @@ impl Spool {
         }
         queue.records.sort_unstable();
         let mut sent = 0;
+        let mut stuck = None;
         for entry in &queue.records {
             if sent == limit {
                 return Ok(End::Limit);
             }
-            let Some(record) = self.load(entry, report)? else {
-                continue;
+            let aside = match self.load(entry)? {
+                Loaded::Gone => continue,
+                Loaded::Damaged => {
+                    report.corrupt += 1;
+                    self.count(|counters| counters.corrupt += 1);
+                    self.set_aside(entry, "corrupt")
+                }
+                Loaded::Record(record) => {
+                    sent += 1;
+                    match send(&record) {
+                        Delivery::Stored => {
+                            report.delivered += 1;
+                            // Counted first: a crash in between counts a record twice, as it
+                            // will then be sent twice, instead of losing it from the sums.
+                            self.count(|counters| counters.delivered += 1);
+                            self.folder.remove(entry.name().as_ref())?;
+                            continue;
+                        }
+                        Delivery::Refused => {
+                            report.refused += 1;
+                            self.count(|counters| counters.refused += 1);
+                            self.set_aside(entry, "refused")
+                        }
+                        Delivery::Retry => return Ok(End::Retry),
+                    }
+                }
             };
-            sent += 1;
-            match send(&record) {
-                Delivery::Stored => {
-                    report.delivered += 1;
-                    // Counted first: a crash in between counts a record twice, as it
-                    // will then be sent twice, instead of losing it from the sums.
-                    self.count(|counters| counters.delivered += 1);
-                    self.folder.remove(entry.name().as_ref())?;
-                }
-                Delivery::Refused => {
-                    report.refused += 1;
-                    self.count(|counters| counters.refused += 1);
-                    self.set_aside(entry, "refused")?;
-                }
-                Delivery::Retry => return Ok(End::Retry),
+            // What cannot be moved stays where it is, and those that follow go on.
+            if let Err(error) = aside {
+                stuck.get_or_insert(error);
             }
         }
-        Ok(End::Done)
+        stuck.map_or(Ok(End::Done), Err)
     }
 
-    /// Reads a record; one that is torn or not ours is moved out of the way.
-    fn load(&self, entry: &Entry, report: &mut Report) -> io::Result<Option<Record>> {
-        let read = self.folder.read(entry.name().as_ref(), record::MAX_FILE);
-        let record = match read {
-            Ok(None) => return Ok(None),
+    fn load(&self, entry: &Entry) -> io::Result<Loaded> {
+        let record = match self.folder.read(entry.name().as_ref(), record::MAX_FILE) {
+            Ok(None) => return Ok(Loaded::Gone),
             Ok(Some(bytes)) => record::decode(bytes, entry),
             Err(error) if record::is_damage(&error) => None,
             Err(error) => return Err(error),
         };
-        if record.is_none() {
-            report.corrupt += 1;
-            self.count(|counters| counters.corrupt += 1);
-            self.set_aside(entry, "corrupt")?;
-        }
-        Ok(record)
+        Ok(record.map_or(Loaded::Damaged, Loaded::Record))
     }
 
     /// Moves a file out of the queue, into a folder with bounds of its own.
     fn set_aside(&self, entry: &Entry, folder: &str) -> io::Result<()> {
-        let name = entry.name();
-        let moved = self
-            .folder
-            .create_sub(folder.as_ref(), 0o700)
-            .and_then(|aside| {
-                self.folder.move_to(name.as_ref(), &aside)?;
-                Ok(aside)
-            });
-        let Ok(aside) = moved else {
-            // Better gone than in the way of all that follow.
-            return self.folder.remove(name.as_ref());
-        };
+        let aside = self.folder.create_sub(folder.as_ref(), 0o700)?;
+        self.folder.move_to(entry.name().as_ref(), &aside)?;
         // The queue comes first: what cannot be cleared away here is left alone.
         for oldest in Queue::read(&aside).unwrap_or_default().excess(ASIDE) {
             let _ = aside.remove(oldest.name().as_ref());

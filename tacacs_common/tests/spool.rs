@@ -173,6 +173,22 @@ fn what_a_server_will_never_take_is_set_aside_and_does_not_block() {
 }
 
 #[test]
+fn a_refused_record_that_cannot_be_set_aside_is_kept_and_does_not_block() {
+    let stage = Stage::new();
+    let spool = stage.spool();
+    spool.append(b"odd", 1).unwrap();
+    spool.append(b"good", 2).unwrap();
+    fs::write(stage.path().join("refused"), b"in the way").unwrap();
+    let report = spool.deliver(usize::MAX, &mut |record| match record.body.as_slice() {
+        b"odd" => Delivery::Refused,
+        _ => Delivery::Stored,
+    });
+    assert!(matches!(report.end, End::Failed(_)), "{report:?}");
+    assert_eq!(report.delivered, 1);
+    assert_eq!(deliver(&spool, Delivery::Stored).0, [b"odd"]);
+}
+
+#[test]
 fn records_set_aside_never_take_each_others_place() {
     let stage = Stage::new();
     let spool = stage.spool();
