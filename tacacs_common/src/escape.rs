@@ -37,7 +37,7 @@ fn escape(bytes: &[u8], keep: impl Fn(char) -> bool) -> String {
 /// make a line read as what it does not say.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -52,6 +52,7 @@ mod tests {
             text("caf\u{e9} \u{9b}2J \u{202e}x".as_bytes()),
             "café \\xc2\\x9b2J \\xe2\\x80\\xaex"
         );
+        assert_eq!(line("a\u{61c}b".as_bytes()), "a\\xd8\\x9cb");
         assert_eq!(text(b"\xff\xfe"), "\\xff\\xfe");
         assert_eq!(line(b"a\nb\tc"), "a\\x0ab\\x09c");
     }

@@ -365,7 +365,7 @@ impl<'k, S> Connection<'k, S> {
         self.input.len() > self.done
     }
 
-    /// Whether a session waits for the client.
+    /// Whether a session runs, whosever turn it is.
     pub fn has_sessions(&self) -> bool {
         !self.sessions.is_empty()
     }
