@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 use tacacs_common::escape;
 use tacacs_common::exchange::authen::{Ask, What};
 use tacacs_common::secret::Secret;
+use zeroize::Zeroizing;
 
 use crate::args::Authenticate;
 use crate::exit::Failure;
@@ -147,23 +148,17 @@ impl<'a> Answers<'a> {
 /// Reads byte by byte, so that no buffer keeps what follows.
 fn line_of_stdin() -> io::Result<Secret> {
     let stdin = io::stdin();
-    let mut line = Vec::with_capacity(LINE);
+    let mut line = Zeroizing::new(Vec::with_capacity(LINE));
     let mut byte = [0];
-    loop {
-        let read = rustix::io::retry_on_intr(|| rustix::io::read(&stdin, &mut byte))?;
-        let [byte] = byte;
-        if read == 0 && line.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+    while line.last() != Some(&b'\n') {
         if line.len() == LINE {
             return Err(io::Error::other("the line is too long"));
         }
-        if read == 1 {
-            line.push(byte);
-        }
-        if read == 0 || byte == b'\n' {
-            terminal::trim_line_end(&mut line);
-            return Ok(Secret::new(line));
+        match rustix::io::retry_on_intr(|| rustix::io::read(&stdin, &mut byte))? {
+            0 if line.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            0 => break,
+            _ => line.extend_from_slice(&byte),
         }
     }
+    Ok(Secret::from_slice(terminal::without_line_end(&line)))
 }

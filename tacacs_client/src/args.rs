@@ -14,6 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tacacs_common::packet::{AcctRecord, AuthenType};
 use tacacs_common::secret::Secret;
 
+use crate::exit::Failure;
+
 const ABOUT: &str = "TACACS+ client with full AAA support";
 
 const LONG_ABOUT: &str = "\
@@ -72,10 +74,10 @@ pub(crate) struct Common {
     #[arg(short, long, global = true, value_parser = hidden())]
     pub(crate) key: Option<Hidden>,
     /// file with the shared encryption key, readable by its owner alone
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "key")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
     /// take the servers from this file [default without -H: /etc/tacplus.conf]
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "host")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// print the response as one JSON object
     #[arg(long, global = true)]
@@ -133,10 +135,10 @@ pub(crate) struct Decode {
     /// packets as hex, in any grouping or as a dump; standard input without it
     pub(crate) hex: Vec<String>,
     /// shared secret that the bodies are obfuscated with
-    #[arg(long, value_parser = hidden(), conflicts_with_all = ["key", "key_file"])]
+    #[arg(long, value_parser = hidden())]
     pub(crate) secret: Option<Hidden>,
     /// file with the shared secret, readable by its owner alone
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["secret", "key", "key_file"])]
+    #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
     /// the packets were inside TLS, so their bodies are clear
     #[arg(long, conflicts_with_all = ["secret", "secret_file"])]
@@ -202,6 +204,23 @@ fn hidden() -> impl TypedValueParser<Value = Hidden> {
 }
 
 impl Cli {
+    /// What the parser cannot see, because it looks at the options before the
+    /// subcommand and at those behind it apart.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let common = &self.common;
+        if common.host.is_some() && common.config.is_some() {
+            return Err(Failure::usage("give -H or --config, not both"));
+        }
+        let mut secrets = u32::from(common.key.is_some()) + u32::from(common.key_file.is_some());
+        if let Action::Decode(with) = &self.action {
+            secrets += u32::from(with.secret.is_some()) + u32::from(with.secret_file.is_some());
+        }
+        if secrets > 1 {
+            return Err(Failure::usage("the shared secret is given more than once"));
+        }
+        Ok(())
+    }
+
     /// The secrets that stand in the argument list, each with its option.
     pub(crate) fn secrets(&self) -> Vec<(&'static str, &Hidden)> {
         let mut secrets = Vec::new();

@@ -35,6 +35,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Action, Cli};
+use exit::{Exit, Failure};
 
 const NAME: &str = "tacacs_client";
 
@@ -47,21 +48,24 @@ pub fn client() -> ExitCode {
         Err(error) => return usage(&error),
     };
     hide_secrets(&cli);
-    let done = match &cli.action {
+    run(&cli)
+        .unwrap_or_else(|failure| {
+            output::tell(NAME, &failure.text);
+            failure.exit
+        })
+        .into()
+}
+
+fn run(cli: &Cli) -> Result<Exit, Failure> {
+    cli.check()?;
+    match &cli.action {
         Action::Decode(with) => decode::command::run(&cli.common, with),
         Action::Authenticate(with) => {
-            aaa::run(&cli, |request, client| request.authenticate(client, with))
+            aaa::run(cli, |request, client| request.authenticate(client, with))
         }
-        Action::Authorize(with) => {
-            aaa::run(&cli, |request, client| request.authorize(client, with))
-        }
-        Action::Account(with) => aaa::run(&cli, |request, client| request.account(client, with)),
-    };
-    done.unwrap_or_else(|failure| {
-        output::tell(NAME, &failure.text);
-        failure.exit
-    })
-    .into()
+        Action::Authorize(with) => aaa::run(cli, |request, client| request.authorize(client, with)),
+        Action::Account(with) => aaa::run(cli, |request, client| request.account(client, with)),
+    }
 }
 
 /// The program `tacplus`.
@@ -73,7 +77,7 @@ pub fn admin() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() {
-        exit::Exit::Usage.into()
+        Exit::Usage.into()
     } else {
         ExitCode::SUCCESS
     }

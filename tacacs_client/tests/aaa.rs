@@ -428,6 +428,32 @@ fn a_wrong_command_line_is_exit_code_2_and_says_what_to_do() {
             "IPv6",
         ),
         (
+            &[
+                "-u",
+                "a",
+                "--config",
+                "/dev/null",
+                "authenticate",
+                "-H",
+                "::1",
+            ],
+            "give -H or --config, not both",
+        ),
+        (
+            &[
+                "-u",
+                "a",
+                "--key-file",
+                "/dev/null",
+                "authenticate",
+                "-H",
+                "::1",
+                "-k",
+                "k",
+            ],
+            "the shared secret is given more than once",
+        ),
+        (
             &["-u", "a", "-H", "127.0.0.1", "authorize", "-c", "show"],
             "-c show: argument 1 is not name=value",
         ),
