@@ -50,10 +50,11 @@ pub(super) fn token(text: &[u8], at: usize, expect: Expect) -> Result<Token, Unt
         },
     };
     match text.get(start) {
+        // Its place is behind the last word, not behind a comment that nobody should see.
         None => Ok(Token {
             kind: Kind::End,
             text: Vec::new(),
-            place: Place { start, end: start },
+            place: Place { start: at, end: at },
         }),
         Some(b'=') => Ok(single(Kind::Equals)),
         Some(b'"') => string(text, start),

@@ -405,9 +405,13 @@ impl Parser<'_> {
         Problem::new(token.place, format!("unknown {what} {found}")).hint(hint)
     }
 
-    /// The token as a message may show it: not at all where it may be the rest of a secret.
+    /// The token as a message may show it: not at all where it may be a secret. A
+    /// string out of place always may.
     fn shown(&mut self, token: &Token) -> Option<String> {
         let is_text = matches!(token.kind, Kind::Word | Kind::Quoted);
+        if token.kind == Kind::Quoted {
+            self.source.hide(token.place);
+        }
         if is_text && self.source.follows_secret(token.place.start) {
             self.source.hide(token.place);
             return None;

@@ -51,18 +51,23 @@ impl Source {
         self.line_of(a) == self.line_of(b)
     }
 
-    /// From now on nothing of `place` is shown. Spans arrive in ascending order.
+    /// From now on nothing of `place` is shown.
     pub(crate) fn hide(&mut self, place: Place) {
         self.secrets.push(place);
     }
 
-    /// Whether a secret ends on the line of `at`, before it: then a word there may
-    /// be the rest of an unquoted secret.
+    /// Whether a word at `at` may be a secret or the rest of one: the line so far
+    /// holds a secret, or a word that a secret goes with.
     pub(crate) fn follows_secret(&self, at: usize) -> bool {
-        self.secrets
-            .iter()
-            .rev()
-            .any(|secret| secret.end <= at && secret.end > 0 && self.same_line(secret.end - 1, at))
+        let line_start = self.line_starts.get(self.line_of(at)).copied().unwrap_or(0);
+        let before = self.text.get(line_start..at).unwrap_or_default();
+        let mut words = before.split(|byte| !byte.is_ascii_alphanumeric());
+        words.any(|word| matches!(word, b"cleartext" | b"des" | b"key"))
+            || self
+                .secrets
+                .iter()
+                .rev()
+                .any(|secret| (line_start + 1..=at).contains(&secret.end))
     }
 
     /// The problem as an error that can be shown without the source.

@@ -95,6 +95,8 @@ impl Talk<'_> {
         // Replies are small and somebody waits for them.
         self.stream.set_nodelay(true)?;
         while !self.connection.is_over() {
+            // A client that always has more to say lets the others speak too.
+            tokio::task::consume_budget().await;
             match self.receive() {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {
