@@ -131,6 +131,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_password_went_through_is_wiped() {
+        fn wiped<T: zeroize::ZeroizeOnDrop>() {}
+        wiped::<Md5>();
+        wiped::<Md4>();
+        wiped::<des::Des>();
+    }
+
+    #[test]
     fn a_password_without_a_utf_16_form_has_no_response() {
         assert_eq!(mschap_response(b"\xFF", &[0; 8]), None);
     }

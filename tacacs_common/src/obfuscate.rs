@@ -69,33 +69,33 @@ struct Pad {
 
 impl Pad {
     fn new(secret: &[u8], header: &Header) -> Self {
-        let mut prefix = INITIAL;
-        let mut tail = [0u8; 2 * BLOCK];
+        // Filled in its place: a copy of its own would not be wiped.
+        let mut pad = Self {
+            prefix: INITIAL,
+            tail: [0; 2 * BLOCK],
+            at: 0,
+            blocks: 0,
+            first: [0; SUM],
+        };
         let mut at = 0usize;
         let mut total = 0u64;
         let session_id = header.session_id.to_be_bytes();
         let end = [header.version.to_wire(), header.seq_no];
         for byte in session_id.iter().chain(secret).chain(&end) {
-            if let Some(slot) = tail.get_mut(at) {
+            if let Some(slot) = pad.tail.get_mut(at) {
                 *slot = *byte;
             }
             at = at.wrapping_add(1);
             total = total.wrapping_add(1);
             if at == BLOCK {
-                if let Some(block) = tail.first_chunk::<BLOCK>() {
-                    compress(&mut prefix, core::slice::from_ref(block));
+                if let Some(block) = pad.tail.first_chunk::<BLOCK>() {
+                    compress(&mut pad.prefix, core::slice::from_ref(block));
                 }
-                tail = [0; 2 * BLOCK];
+                pad.tail = [0; 2 * BLOCK];
                 at = 0;
             }
         }
-        let mut pad = Self {
-            prefix,
-            tail,
-            at,
-            blocks: 0,
-            first: [0; SUM],
-        };
+        pad.at = at;
         pad.finish(at, total);
         pad.first = pad.sum();
         pad.wipe_from(at);
@@ -158,5 +158,6 @@ impl Drop for Pad {
     fn drop(&mut self) {
         self.tail.zeroize();
         self.prefix.zeroize();
+        self.first.zeroize();
     }
 }
