@@ -266,6 +266,22 @@ fn an_error_asks_the_next_server_and_a_dead_one_is_passed_over_afterwards() {
 }
 
 #[test]
+fn a_server_cannot_fill_the_log_with_its_error() {
+    let talkative: &'static [u8] = [&[7, 0, 0x40, 0, 0, 0][..], &[b'\x1b'; 0x4000]]
+        .concat()
+        .leak();
+    let Outcome::Unreachable(unreachable) = Setup::new(&[&answering(talkative)]).pap() else {
+        panic!("decided")
+    };
+    let text = unreachable.to_string();
+    assert!(
+        text.starts_with("s1: it answered ERROR: \\x1b\\x1b"),
+        "{text}"
+    );
+    assert!(text.len() < 1100, "{} bytes", text.len());
+}
+
+#[test]
 fn a_reply_that_is_not_ours_is_never_a_pass() {
     type Bend = fn(&mut Header);
     let bends: [(&str, Bend); 8] = [

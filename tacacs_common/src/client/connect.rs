@@ -1,7 +1,7 @@
 //! From an address to a connected socket, within a time limit.
 //!
-//! Owns the descriptors. Every one is CLOEXEC and non-blocking; no write raises
-//! SIGPIPE; a descriptor that somebody else closed and reused is left alone.
+//! Owns the descriptors. Every one is CLOEXEC and, once connected, non-blocking; no
+//! write raises SIGPIPE; a descriptor that somebody else closed and reused is left alone.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};

@@ -34,6 +34,9 @@ use crate::secret::Secret;
 /// Time for all servers together that were dead a moment ago.
 const HELD_DOWN_LIMIT: Duration = Duration::from_millis(500);
 
+/// Bytes of an ERROR's words that are kept: a server may send 64 KiB of them.
+const ERROR_SHOWN: usize = 256;
+
 /// How to authenticate. Challenges are made up anew for each server.
 #[derive(Clone, Copy)]
 pub enum Way<'a> {
@@ -542,7 +545,8 @@ fn accounted(server: &Server, reply: &AcctReply<'_>) -> Visit<Accepted> {
 
 fn server_error(data: &[u8], server_msg: &[u8]) -> Trouble {
     let words = if data.is_empty() { server_msg } else { data };
-    Trouble::ServerError(escape::line(words))
+    let shown = words.get(..ERROR_SHOWN).unwrap_or(words);
+    Trouble::ServerError(escape::line(shown))
 }
 
 fn unreadable(server: &Server, error: Error) -> Trouble {
