@@ -120,7 +120,8 @@ fn run_close(call: &mut Call<'_>) -> Result<End, End> {
 /// or its application does not close sessions: its STOP must not get lost. In a
 /// forked copy of the process the session goes on and nothing is done.
 ///
-/// Answers a line for the log.
+/// Answers a line for the log, to which libpam will not add our name: the phases are
+/// over.
 pub(crate) fn abandon(memory: Memory, site: &Site) -> Option<String> {
     let session = memory
         .session
@@ -132,9 +133,11 @@ pub(crate) fn abandon(memory: Memory, site: &Site) -> Option<String> {
         .and_then(|body| spool(site, &body));
     record::close(site, &session);
     Some(match spooled {
-        Ok(()) => format!("the session of '{user}' was never closed: its STOP is spooled"),
+        Ok(()) => {
+            format!("pam_tacplus: the session of '{user}' was never closed: its STOP is spooled")
+        }
         Err(why) => format!(
-            "the session of '{user}' was never closed, and its STOP is lost: {}",
+            "pam_tacplus: the session of '{user}' was never closed, and its STOP is lost: {}",
             escape::line(why.as_bytes())
         ),
     })
