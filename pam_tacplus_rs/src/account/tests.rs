@@ -107,7 +107,7 @@ fn every_answer_but_an_approval_of_what_was_asked_denies() {
             PassAdd,
             &["priv-lvl=1", "priv-lvl=15"],
             false,
-            "contradicts the request",
+            "more than once",
         ),
         (
             PassRepl,
