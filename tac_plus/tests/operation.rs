@@ -65,6 +65,28 @@ fn checking_a_broken_file_fails_and_names_the_place() {
 }
 
 #[test]
+fn a_configuration_that_everybody_can_read_is_warned_about() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tac_plus.conf");
+    std::fs::write(&path, CONFIGURATION).unwrap();
+    for (mode, warned) in [(0o644, true), (0o640, false)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_tac_plus"))
+            .args(["-P", "-C"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(
+            said.contains("everybody on this host"),
+            warned,
+            "{mode:o}: {said}"
+        );
+    }
+}
+
+#[test]
 fn flags_that_cannot_be_honoured_are_refused_and_harmless_ones_accepted() {
     for flags in [&["-i"][..], &["-U", "tac"], &["-l", "/tmp/x"], &["-w", "x"]] {
         let output = run(&[&["-P"], flags].concat(), CONFIGURATION);

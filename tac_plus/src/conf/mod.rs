@@ -19,6 +19,8 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 pub use source::Error;
@@ -40,7 +42,10 @@ pub struct Loaded {
 ///
 /// The first thing that is wrong, with its place.
 pub fn load(path: &Path) -> Result<Loaded, Error> {
-    compile(path, read(path)?)
+    let (text, warning) = read(path)?;
+    let mut loaded = compile(path, text)?;
+    loaded.warnings.extend(warning);
+    Ok(loaded)
 }
 
 /// Checks a file and gives back what it says without secrets, and the warnings:
@@ -50,7 +55,9 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
 ///
 /// As [`load`].
 pub fn check(path: &Path) -> Result<(String, Vec<String>), Error> {
-    let (loaded, draft) = translate(path, read(path)?)?;
+    let (text, warning) = read(path)?;
+    let (mut loaded, draft) = translate(path, text)?;
+    loaded.warnings.extend(warning);
     Ok((print::normalised(&draft), loaded.warnings))
 }
 
@@ -63,15 +70,28 @@ pub fn compile(path: &Path, text: Vec<u8>) -> Result<Loaded, Error> {
     translate(path, text).map(|(loaded, _)| loaded)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|error| Error {
+/// The file, and a warning if it lies open: it holds every secret (RFC 8907 section 10.5.1).
+fn read(path: &Path) -> Result<(Vec<u8>, Option<String>), Error> {
+    let read = || -> std::io::Result<(Vec<u8>, u32)> {
+        let mut file = std::fs::File::open(path)?;
+        let mode = file.metadata()?.permissions().mode();
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        Ok((text, mode))
+    };
+    let (text, mode) = read().map_err(|error| Error {
         path: path.to_owned(),
         line: 0,
         column: 0,
         message: format!("cannot read the configuration: {error}"),
         excerpt: String::new(),
         hint: None,
-    })
+    })?;
+    let warning = (mode & 0o007 != 0).then(|| {
+        let path = path.display();
+        format!("{path}: warning: everybody on this host can get at its secrets (chmod o= {path})")
+    });
+    Ok((text, warning))
 }
 
 fn translate(path: &Path, text: Vec<u8>) -> Result<(Loaded, Draft), Error> {
