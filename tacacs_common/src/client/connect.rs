@@ -26,8 +26,8 @@ const AGENT_USER: &str = "tacplus";
 /// this long (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// A server counts as dead after this much silence, or its own `timeout` if that
-/// is shorter: a lost SYN is sent again only after a second (RFC 6298 section 2).
+/// A server counts as dead after this much silence, or most of its own `timeout` if
+/// that is shorter: a lost SYN is sent again only after a second (RFC 6298 section 2).
 const FAIR_CHANCE: Duration = Duration::from_secs(1);
 
 /// A connected byte stream that never blocks: the seam where TLS fits in.
@@ -101,7 +101,9 @@ fn connect_unix(path: &Path, server: &Server, wait: &Wait) -> Result<Socket, Tro
 /// server only if there was time for an answer: a setuid program can be stopped by
 /// its caller, and the deadline may have left next to nothing.
 fn timed_out(begun: Instant, server: &Server, wait: &Wait) -> Trouble {
-    let fair = begun.elapsed() >= server.timeout.min(FAIR_CHANCE);
+    // Not all of it: some went by before the connection began.
+    let most = server.timeout.mul_f32(0.75);
+    let fair = begun.elapsed() >= most.min(FAIR_CHANCE);
     Trouble::ConnectTimeout {
         late: !fair || wait.overslept(),
     }

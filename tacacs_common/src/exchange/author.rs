@@ -7,7 +7,7 @@ use crate::packet::{Argument, Arguments, ArgumentsBuf, AuthorStatus, Error, Priv
 
 /// Arguments that may stand once: the RFC is silent about repeats, and "the last
 /// one wins" would let a second `priv-lvl` decide.
-const SINGLE: [&str; 13] = [
+const SINGLE: [&str; 14] = [
     "service",
     "protocol",
     "cmd",
@@ -21,6 +21,7 @@ const SINGLE: [&str; 13] = [
     "addr-pool",
     "autocmd",
     "noescape",
+    "nohangup",
 ];
 
 /// Arguments a login can act on without being told so.
@@ -322,7 +323,7 @@ mod tests {
     #[test]
     fn what_cannot_be_acted_on_is_a_denial() {
         let name = str::to_owned;
-        let rows: [(AuthorStatus, &[&str], Refusal); 13] = [
+        let rows: [(AuthorStatus, &[&str], Refusal); 14] = [
             (PassAdd, &["acl=5"], Refusal::UnknownMandatory(name("acl"))),
             (
                 PassAdd,
@@ -363,6 +364,11 @@ mod tests {
                 PassRepl,
                 &["priv-lvl=1", "priv-lvl=15"],
                 Refusal::Repeated(name("priv-lvl")),
+            ),
+            (
+                PassRepl,
+                &["nohangup*true", "nohangup*false"],
+                Refusal::Repeated(name("nohangup")),
             ),
             (
                 PassAdd,
