@@ -145,7 +145,8 @@ fn read(file: File, stat: &Stat, limit: usize) -> Result<Secret, Refusal> {
         return Err(Refusal::Bad(format!("it is larger than {limit} bytes")));
     }
     let most = size.saturating_add(1);
-    let mut bytes = Vec::with_capacity(most);
+    // With less than 32 bytes of room, read_to_end reads into a buffer on the stack.
+    let mut bytes = Vec::with_capacity(most.saturating_add(32));
     let result = file.take(most as u64).read_to_end(&mut bytes);
     let bytes = Secret::new(bytes);
     match result {
