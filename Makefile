@@ -2,7 +2,6 @@
 
 PREFIX   ?= /usr
 PAMDIR   ?= $(firstword $(wildcard /usr/lib/$(shell uname -m)-linux-gnu/security /usr/lib64/security) /usr/lib/security)
-SYSCONFDIR ?= /etc
 CARGO    ?= cargo
 INTEROP  := target/interop
 
@@ -32,6 +31,10 @@ install: build
 	install -D -m 0755 target/release/tacacs_client $(DESTDIR)$(PREFIX)/bin/tacacs_client
 	install -D -m 0755 target/release/tacplus $(DESTDIR)$(PREFIX)/bin/tacplus
 	install -D -m 0755 target/release/tac_plus $(DESTDIR)$(PREFIX)/sbin/tac_plus
+	for page in packaging/man/*.[1-8]; do \
+	    install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; \
+	done
+	install -D -m 0644 packaging/tacplus.conf $(DESTDIR)$(PREFIX)/share/doc/tacplus/tacplus.conf
 
 demo: setup-demo build
 	$(CARGO) build --quiet --locked -p e2e --bins

@@ -39,4 +39,14 @@ impl<'a> Capture<'a> {
             (found.stdout.lines().count() >= count).then_some(())
         })
     }
+
+    /// Fails when the dissector complains about any packet captured so far.
+    pub fn assert_clean(&self, secret: &str) -> Result {
+        let complaints = "_ws.malformed || (tacplus && _ws.expert.severity >= 0x400000)";
+        let found = self.tshark(secret, &["-Y", complaints, "-O", "tacplus"])?;
+        if found.code == 0 && found.stdout.is_empty() {
+            return Ok(());
+        }
+        Err(format!("the dissector complains: {found}").into())
+    }
 }
