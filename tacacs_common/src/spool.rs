@@ -37,7 +37,7 @@ pub use record::{MAX_BODY, Record};
 pub const ROOT: &str = "/var/spool/tacplus";
 
 /// Names are given under this lock, and nothing slow is done: a longer wait means
-/// that its holder was stopped.
+/// that its holder was stopped, and appending goes on without it.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// Bounds of `refused/` and `corrupt/`, each; the oldest go first.
@@ -244,11 +244,7 @@ impl Spool {
             // For whole numbers, where this process may have it.
             let _lock = self.lock();
             let queue = self.scan()?;
-            let counters = self
-                .folder
-                .read(counters::FILE.as_ref(), counters::MAX_BYTES)?
-                .map(|text| Counters::parse(&text))
-                .unwrap_or_default();
+            let counters = self.counters()?;
             Ok(Status {
                 pending: queue.records.len() as u64,
                 bytes: queue.bytes(),
@@ -268,7 +264,12 @@ impl Spool {
 impl Spool {
     fn reserve(&self, length: u64, created: u64) -> Result<(Entry, File), Error> {
         let failed = |error| self.failed(&error);
-        let lock = self.lock().map_err(failed)?;
+        let lock = match self.lock() {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return self.reserve_unlocked(length, created);
+            }
+            lock => lock.map_err(failed)?,
+        };
         let mut counters = Counters::load(&lock).map_err(failed)?;
         let mut queue = self.scan().map_err(failed)?;
         if !queue.has_room(length, self.limits) && self.sweep(&queue, &mut counters) {
@@ -283,7 +284,7 @@ impl Spool {
                 created,
                 length,
             };
-            self.create_temporary(&entry, counters, &lock)
+            self.create_counted(&entry, counters, &lock)
                 .map(|file| (entry, file))
                 .map_err(failed)
         } else {
@@ -296,8 +297,37 @@ impl Spool {
         reserved
     }
 
+    /// A name in spite of a lock whose holder does not go on: whoever calls su can
+    /// stop it there, and must not keep the records of others from the disk.
+    fn reserve_unlocked(&self, length: u64, created: u64) -> Result<(Entry, File), Error> {
+        let failed = |error| self.failed(&error);
+        let mut last = self.counters().map_err(failed)?.last;
+        loop {
+            let queue = self.scan().map_err(failed)?;
+            if !queue.has_room(length, self.limits) {
+                return Err(Error::Full(self.limits));
+            }
+            // One number is left for the holder of the lock.
+            last = queue.last().max(last).saturating_add(2);
+            let entry = Entry {
+                seq: last,
+                created,
+                length,
+            };
+            let file = match self.create_temporary(&entry) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                file => file.map_err(failed)?,
+            };
+            // From here on nobody else takes this name; it may have been taken before.
+            if !self.scan().map_err(failed)?.records.contains(&entry) {
+                return Ok((entry, file));
+            }
+            let _ = self.folder.remove(entry.temporary().as_ref());
+        }
+    }
+
     /// The counters go first: without them on record, a name could be given twice.
-    fn create_temporary(
+    fn create_counted(
         &self,
         entry: &Entry,
         mut counters: Counters,
@@ -306,6 +336,10 @@ impl Spool {
         counters.last = entry.seq;
         counters.spooled += 1;
         counters.store(lock)?;
+        self.create_temporary(entry)
+    }
+
+    fn create_temporary(&self, entry: &Entry) -> io::Result<File> {
         let name = entry.temporary();
         let file = self.folder.create_file(name.as_ref(), 0o600)?;
         // Tells `sweep` that the writer lives.
@@ -440,6 +474,14 @@ impl Spool {
 impl Spool {
     fn lock(&self) -> io::Result<Lock> {
         self.folder.lock(counters::FILE.as_ref(), LOCK_WAIT)
+    }
+
+    /// The counters as they are, for who need not change them.
+    fn counters(&self) -> io::Result<Counters> {
+        let text = self
+            .folder
+            .read(counters::FILE.as_ref(), counters::MAX_BYTES)?;
+        Ok(text.map_or_else(Counters::default, |text| Counters::parse(&text)))
     }
 
     /// Changes the counters, as far as that is possible: no record waits for a number.

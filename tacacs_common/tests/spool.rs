@@ -387,6 +387,30 @@ fn appends_go_on_while_a_delivery_waits_for_its_server() {
 }
 
 #[test]
+fn a_stopped_process_that_holds_the_lock_keeps_no_record_from_the_disk() {
+    let stage = Stage::new();
+    let spool = stage.spool();
+    spool.append(b"before", 1).unwrap();
+    let wait = std::time::Duration::ZERO;
+    let stopped = tacacs_common::statefile::lock(&stage.path().join("counters"), wait).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| stage.spool().append(b"same", 1).unwrap());
+        }
+    });
+    drop(stopped);
+    spool.append(b"after", 1).unwrap();
+    let (seen, report) = deliver(&spool, Delivery::Stored);
+    assert!(is_done(&report), "{report:?}");
+    assert_eq!(seen.len(), 10);
+    assert_eq!(
+        (&seen[0][..], &seen[9][..]),
+        (&b"before"[..], &b"after"[..])
+    );
+    assert!(seen[1..9].iter().all(|body| body == b"same"), "{seen:?}");
+}
+
+#[test]
 fn lost_counters_do_not_put_a_new_record_before_an_old_one() {
     let stage = Stage::new();
     let spool = stage.spool();
