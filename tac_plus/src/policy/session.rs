@@ -202,7 +202,7 @@ impl Session {
         }
         match (start.authen_type, enable) {
             (AuthenType::Ascii, false) if login.user.is_empty() => self.ask_user(login, 1),
-            (AuthenType::Ascii, _) => self.ask_password(policy, login),
+            (AuthenType::Ascii | AuthenType::NotSet, _) => self.ask_password(policy, login),
             (AuthenType::Pap, true) => self.finish_password(policy, &login, start.data),
             (_, true) => self.refuse(
                 &login,

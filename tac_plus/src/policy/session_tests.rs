@@ -297,6 +297,22 @@ fn enable_asks_the_user_then_the_host_then_the_level() {
 }
 
 #[test]
+fn enable_does_not_care_about_the_authentication_type() {
+    let unset = AuthenStart {
+        authen_type: AuthenType::NotSet,
+        ..enable("alice", 15)
+    };
+    let mut talk = Talk::from(ONE);
+    assert!(talk.start(unset).starts_with("GETPASS"));
+    assert!(talk.say("alice enable").starts_with("PASS"));
+    let login = AuthenStart {
+        authen_service: AuthenService::Login,
+        ..unset
+    };
+    assert_eq!(once(ONE, login), "ERROR");
+}
+
+#[test]
 fn an_abort_ends_the_session_without_a_word_and_logs_the_reason_escaped() {
     let mut talk = Talk::from(ONE);
     talk.start(start(AuthenType::Ascii, "alice", b""));

@@ -59,7 +59,10 @@ impl AuthenStart<'_> {
                 });
             }
         }
-        if let AuthenType::NotSet | AuthenType::Arap | AuthenType::Unknown(_) = self.authen_type {
+        // Enable does not use the type (section 5.4.2.6): clients leave it unset.
+        let enable = self.authen_service == AuthenService::Enable;
+        let unset = self.authen_type == AuthenType::NotSet && !enable;
+        if unset || matches!(self.authen_type, AuthenType::Arap | AuthenType::Unknown(_)) {
             return Err(Error::Enum {
                 field: "authen_type",
                 value: self.authen_type.to_wire(),
@@ -74,7 +77,7 @@ impl AuthenStart<'_> {
         if self.action == Action::ChangePass && self.authen_type != AuthenType::Ascii {
             return Err(Error::Combination);
         }
-        if self.authen_service == AuthenService::Enable {
+        if enable {
             return Ok(());
         }
         if version != self.version() {
