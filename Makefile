@@ -3,6 +3,7 @@
 PREFIX   ?= /usr
 PAMDIR   ?= $(firstword $(wildcard /usr/lib/$(shell uname -m)-linux-gnu/security /usr/lib64/security) /usr/lib/security)
 CARGO    ?= cargo
+TARGET   := $(or $(CARGO_TARGET_DIR),target)
 INTEROP  := target/interop
 
 # What the tests need beside a Rust toolchain, as Debian 12 names it.
@@ -27,10 +28,10 @@ build:
 	$(CARGO) build --release --locked $(PROGRAMS)
 
 install: build
-	install -D -m 0644 target/release/libpam_tacplus.so $(DESTDIR)$(PAMDIR)/pam_tacplus.so
-	install -D -m 0755 target/release/tacacs_client $(DESTDIR)$(PREFIX)/bin/tacacs_client
-	install -D -m 0755 target/release/tacplus $(DESTDIR)$(PREFIX)/bin/tacplus
-	install -D -m 0755 target/release/tac_plus $(DESTDIR)$(PREFIX)/sbin/tac_plus
+	install -D -m 0644 $(TARGET)/release/libpam_tacplus.so $(DESTDIR)$(PAMDIR)/pam_tacplus.so
+	install -D -m 0755 $(TARGET)/release/tacacs_client $(DESTDIR)$(PREFIX)/bin/tacacs_client
+	install -D -m 0755 $(TARGET)/release/tacplus $(DESTDIR)$(PREFIX)/bin/tacplus
+	install -D -m 0755 $(TARGET)/release/tac_plus $(DESTDIR)$(PREFIX)/sbin/tac_plus
 	for page in packaging/man/*.[1-8]; do \
 	    install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; \
 	done

@@ -1,8 +1,8 @@
 //! Where the built programs and the module are found.
 //!
-//! `TACPLUS_ARTEFACTS` names the folder; without it the workspace's
-//! `target/release`, or `target/debug` when there is no other, is taken. Nothing
-//! is built here: `make test` does that.
+//! `TACPLUS_ARTEFACTS` names the folder; without it cargo's `release` folder, or
+//! the tests' own when there is none, is taken. Nothing is built here: `make test`
+//! does that.
 
 use std::path::{Path, PathBuf};
 
@@ -20,18 +20,14 @@ pub fn workspace() -> &'static Path {
 }
 
 /// The folder with what is under test, as the host sees it.
-pub(crate) fn built() -> PathBuf {
+pub(crate) fn built() -> crate::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("TACPLUS_ARTEFACTS") {
-        return folder.into();
+        return Ok(folder.into());
     }
-    let target = workspace().join("target");
-    let release = target.join("release");
+    let own = own()?;
+    let release = own.with_file_name("release");
     let has_module = release.join("libpam_tacplus.so").is_file();
-    if has_module {
-        release
-    } else {
-        target.join("debug")
-    }
+    Ok(if has_module { release } else { own })
 }
 
 /// The folder with the helper programs, as the host sees it: next to the running

@@ -10,6 +10,7 @@
 //! * [`dialog`]: a program that asks questions on a terminal, and the answers.
 //! * [`failure`]: why something failed.
 //! * [`interop`]: other people's clients.
+//! * `leaks`: what no test may leave behind.
 //! * [`memory`]: what a process keeps in its memory.
 //! * [`peer`]: a scripted, mostly hostile TACACS+ server.
 //! * [`scene`]: the usual users, stacks and configurations.
@@ -24,6 +25,7 @@ pub mod command;
 pub mod dialog;
 pub mod failure;
 pub mod interop;
+mod leaks;
 pub mod memory;
 pub mod peer;
 pub mod scene;

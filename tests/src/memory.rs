@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
-use crate::Result;
+use crate::{Result, leaks};
 
 /// Whether the writable memory of a process, which a core file would hold,
 /// contains these bytes.
@@ -24,9 +24,7 @@ pub fn contains(pid: u32, needle: &[u8]) -> Result<bool> {
         }
         let mut bytes = vec![0; usize::try_from(to - from)?];
         // Some mappings of devices cannot be read, and no core holds them.
-        if memory.read_exact_at(&mut bytes, from).is_ok()
-            && bytes.windows(needle.len()).any(|window| window == needle)
-        {
+        if memory.read_exact_at(&mut bytes, from).is_ok() && leaks::contains(&bytes, needle) {
             return Ok(true);
         }
     }

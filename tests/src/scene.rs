@@ -9,6 +9,9 @@ pub const LOCAL_PASSWORD: &str = "only-in-shadow";
 /// What the peers' users type for the servers, and is not in `/etc/shadow`.
 pub const PASSWORD: &str = "only-on-servers";
 
+/// A one-time code.
+pub const CODE: &str = "code-of-this-minute-314159";
+
 /// A stack for `su`, `sudo` and `passwd`: as the one of `sshd`, without a loginuid.
 pub const STACK: &str = "\
 auth     [success=done authinfo_unavail=ignore service_err=ignore ignore=ignore default=die] pam_tacplus.so
@@ -21,10 +24,10 @@ password required  pam_tacplus.so
 ";
 
 /// `/etc/tacplus.conf` for users that exist locally: these servers in order, all
-/// with the peers' secret, and these lines in `[global]`.
+/// with the peers' secret, and these lines in `[global]`, at the highest debug level.
 #[must_use]
 pub fn conf(servers: &[&str], global: &str) -> String {
-    let mut text = format!("[global]\n{global}\n[mapping]\nmode = local\n");
+    let mut text = format!("[global]\n{global}\ndebug = yes\n[mapping]\nmode = local\n");
     for (number, address) in (1..).zip(servers) {
         let secret = peer::SECRET;
         text += &format!("[server s{number}]\naddress = {address}\nsecret = {secret}\n");

@@ -16,7 +16,7 @@ use crate::command::{Daemon, Output};
 use crate::dialog::Dialog;
 use crate::peer::{Peer, Script};
 use crate::ssh::{self, Ssh};
-use crate::{Failure, Result, wait};
+use crate::{Failure, Result, leaks, wait};
 
 /// Where PAM modules live on the stage.
 pub const MODULE: &str = "/lib/x86_64-linux-gnu/security/pam_tacplus.so";
@@ -162,7 +162,7 @@ impl Stage {
             ])
             .args(["sh", "-c", include_str!("stage.sh"), "stage.sh"])
             .args([base.path(), artefacts::workspace()])
-            .args([artefacts::built(), artefacts::own()?])
+            .args([artefacts::built()?, artefacts::own()?])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -416,7 +416,9 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        let leaks = leaks::found(self);
+        let panicking = std::thread::panicking();
+        if panicking || !leaks.is_empty() {
             let report = self.logs();
             let _ = std::io::Write::write_all(&mut std::io::stderr(), report.as_bytes());
         }
@@ -425,5 +427,9 @@ impl Drop for Stage {
         drop(self.unshare.stdin.take());
         let _ = self.unshare.wait();
         self.daemons.clear();
+        assert!(
+            panicking || leaks.is_empty(),
+            "a secret, a password or a code was left in {leaks:?}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::scene::{self, PASSWORD};
+use e2e::scene::{self, CODE, PASSWORD};
 use e2e::{Result, Script, Step};
 
 const SERVER: &str = "127.0.0.1:49";
@@ -22,17 +22,17 @@ fn a_code_that_takes_the_person_twenty_seconds_still_logs_in() -> Result {
     let dialog = stage.ssh("alice").keyboard_interactive("whoami");
     let login = dialog
         .answer("Password: ", PASSWORD)
-        .answer_after("Code: ", SLOW, "314159")
+        .answer_after("Code: ", SLOW, CODE)
         .run()?;
 
     assert_eq!(login.stdout, "alice\n", "{login}{}", stage.logs());
-    assert!(!login.stderr.contains("314159"), "echoed: {login}");
+    assert!(!login.stderr.contains(CODE), "echoed: {login}");
     let sent: Vec<String> = peer
         .seen("continue")?
         .into_iter()
         .map(|seen| seen.text)
         .collect();
-    assert_eq!(sent, [PASSWORD, "314159"], "each answer once");
+    assert_eq!(sent, [PASSWORD, CODE], "each answer once");
     assert_eq!(peer.seen("start")?.len(), 1, "one dialogue");
     Ok(())
 }
@@ -72,7 +72,7 @@ fn a_server_that_asks_for_ever_is_cut_off() -> Result {
 
 #[test]
 fn escape_sequences_of_a_server_reach_neither_terminal_nor_log() -> Result {
-    let stage = scene::host(&[SERVER], "login = ascii\ndebug = yes").start()?;
+    let stage = scene::host(&[SERVER], "login = ascii").start()?;
     let hostile = b"\x1b]0;owned\x07\x9b31mPassword: ";
     let steps = [
         Step::get_pass("").message(hostile),

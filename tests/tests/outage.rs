@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::scene::{self, LOCAL_PASSWORD, PASSWORD};
+use e2e::scene::{self, CODE, LOCAL_PASSWORD, PASSWORD};
 use e2e::{Result, Script, Step};
 
 const FIRST: &str = "192.0.2.1:49";
@@ -118,7 +118,7 @@ fn a_server_that_dies_mid_dialogue_ends_it_and_no_answer_is_sent_twice() -> Resu
     let dialog = stage.ssh("carol").keyboard_interactive("whoami");
     let login = dialog
         .answer("Password: ", PASSWORD)
-        .answer("Code: ", "314159")
+        .answer("Code: ", CODE)
         .run()?;
 
     assert_eq!(login.stdout, "", "{login}{}", stage.logs());

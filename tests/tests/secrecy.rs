@@ -16,7 +16,7 @@ const SERVER: &str = "127.0.0.1:49";
 
 /// A host at debug level whose secret is in a file of its own.
 fn host(login: &str) -> Result<Stage> {
-    let conf = conf(&[SERVER], &format!("debug = yes\nlogin = {login}"));
+    let conf = conf(&[SERVER], &format!("login = {login}"));
     let inline = format!("secret = {}", e2e::peer::SECRET);
     let conf = conf.replace(&inline, "secret_file = /etc/tacplus/s1.secret");
     scene::host(&[], "")

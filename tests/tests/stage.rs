@@ -118,3 +118,13 @@ fn nothing_of_a_stage_is_left_when_it_is_dropped() -> Result {
     drop(daemon);
     Ok(())
 }
+
+#[test]
+#[should_panic(expected = "was left in")]
+fn a_password_that_is_left_in_a_log_fails_the_test() {
+    let stage = Stage::builder().start().expect("a stage");
+    let line = format!("the password was {}\n", e2e::scene::PASSWORD);
+    stage
+        .write("/var/log/chatty.log", 0o600, &line)
+        .expect("a log");
+}
