@@ -9,6 +9,7 @@
 
 pub mod authen;
 pub mod author;
+mod seal;
 pub mod server;
 mod session;
 

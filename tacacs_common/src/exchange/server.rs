@@ -11,11 +11,12 @@ pub use event::{Event, Limits, Refusal, Request};
 
 use zeroize::Zeroize;
 
+use super::seal::seal;
 use crate::obfuscate::Protection;
 use crate::packet::{
     AcctReply, AcctRequest, AcctStatus, ArgumentsBuf, AuthenContinue, AuthenReply, AuthenStart,
-    AuthenStatus, AuthorReply, AuthorRequest, AuthorStatus, Body, DEFAULT_MAX_BODY, Error, Flags,
-    HEADER_LEN, Header, PacketType, Version,
+    AuthenStatus, AuthorReply, AuthorRequest, AuthorStatus, Body, Error, Flags, HEADER_LEN, Header,
+    PacketType, Version,
 };
 
 /// Buffers above this are given back when they run empty: idle connections are cheap.
@@ -384,50 +385,18 @@ impl<'k, S> Connection<'k, S> {
     }
 
     /// Appends a packet to the output; nothing of it stays there after an error.
-    fn seal<'b>(
-        &mut self,
-        version: Version,
-        id: u32,
-        received: u8,
-        body: &impl Body<'b>,
-    ) -> Result<(), Error> {
-        let start = self.output.len();
-        let sealed = self.append(version, id, received, body, start);
-        if sealed.is_err() {
-            self.output.truncate(start);
-        }
-        sealed
-    }
-
-    fn append<'b, B: Body<'b>>(
+    fn seal<'b, B: Body<'b>>(
         &mut self,
         version: Version,
         session_id: u32,
         received: u8,
         body: &B,
-        start: usize,
     ) -> Result<(), Error> {
         // Section 4.1: the number never wraps, a session that used them up ends.
         let seq_no = received.checked_add(1).ok_or(Error::Seq {
             expected: received,
             found: 0,
         })?;
-        self.output.extend_from_slice(&[0; HEADER_LEN]);
-        body.encode(&mut self.output)?;
-        let Some((head, clear)) = self
-            .output
-            .get_mut(start..)
-            .and_then(|packet| packet.split_first_chunk_mut::<HEADER_LEN>())
-        else {
-            return Err(Error::ShortHeader { have: 0 });
-        };
-        let length = u32::try_from(clear.len()).unwrap_or(u32::MAX);
-        if length > DEFAULT_MAX_BODY {
-            return Err(Error::LengthLimit {
-                length,
-                limit: DEFAULT_MAX_BODY,
-            });
-        }
         let flags = Flags {
             unencrypted: self.protection.unencrypted_flag(),
             // Nothing more is agreed to once the connection is about to end.
@@ -439,11 +408,9 @@ impl<'k, S> Connection<'k, S> {
             seq_no,
             flags,
             session_id,
-            length,
+            length: 0,
         };
-        *head = header.encode();
-        self.protection.apply(&header, clear);
-        Ok(())
+        seal(header, body, self.protection, &mut self.output)
     }
 
     fn unread(&self) -> &[u8] {

@@ -3,8 +3,9 @@
 
 use core::fmt;
 
+use super::seal::seal;
 use crate::obfuscate::Protection;
-use crate::packet::{Body, Error, Flags, HEADER_LEN, Header, PacketType, Version};
+use crate::packet::{Body, Error, Flags, Header, PacketType, Version};
 
 /// One session of a client.
 pub struct Session<'k> {
@@ -73,20 +74,6 @@ impl<'k> Session<'k> {
     /// ([`Error::LengthLimit`]), and [`Error::Seq`] when the numbers are used up:
     /// a reply to 255 would wrap (section 4.1). `out` is then as before.
     pub fn seal<'b>(&mut self, body: &impl Body<'b>, out: &mut Vec<u8>) -> Result<(), Error> {
-        let start = out.len();
-        let sealed = self.append(body, out, start);
-        if sealed.is_err() {
-            out.truncate(start);
-        }
-        sealed
-    }
-
-    fn append<'b>(
-        &mut self,
-        body: &impl Body<'b>,
-        out: &mut Vec<u8>,
-        start: usize,
-    ) -> Result<(), Error> {
         let seq_no = match self.sent {
             0 => 1,
             sent if sent < 253 => sent.saturating_add(2),
@@ -97,19 +84,6 @@ impl<'k> Session<'k> {
                 });
             }
         };
-        out.extend_from_slice(&[0; HEADER_LEN]);
-        body.encode(out)?;
-        let Some((head, clear)) = out
-            .get_mut(start..)
-            .and_then(|packet| packet.split_first_chunk_mut::<HEADER_LEN>())
-        else {
-            return Err(Error::ShortHeader { have: 0 });
-        };
-        let limit = crate::packet::DEFAULT_MAX_BODY;
-        let length = u32::try_from(clear.len()).unwrap_or(u32::MAX);
-        if length > limit {
-            return Err(Error::LengthLimit { length, limit });
-        }
         let header = Header {
             version: self.version,
             packet_type: self.packet_type,
@@ -119,10 +93,9 @@ impl<'k> Session<'k> {
                 single_connect: self.offer_single_connect,
             },
             session_id: self.id,
-            length,
+            length: 0,
         };
-        *head = header.encode();
-        self.protection.apply(&header, clear);
+        seal(header, body, self.protection, out)?;
         self.sent = seq_no;
         Ok(())
     }
