@@ -6,7 +6,7 @@
 //! login uid is the user's own. A `su` or `sudo` within a session has the session id
 //! of that session and must not take its record over.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -20,6 +20,12 @@ use crate::session::Session;
 
 const MAX_BYTES: usize = 4096;
 
+/// How many records there are before the old ones are looked for.
+const MANY: usize = 64;
+
+/// How long a record stays after its session, for events that come late.
+const KEPT: Duration = Duration::from_secs(5 * 60);
+
 /// Makes the record. Answers the audit session it stands under, `None` if there is
 /// to be none.
 pub(crate) fn create(site: &Site, session: &Session, uid: Option<u32>) -> io::Result<Option<u32>> {
@@ -32,8 +38,11 @@ pub(crate) fn create(site: &Site, session: &Session, uid: Option<u32>) -> io::Re
     if uid != Some(login_uid) {
         return Ok(None);
     }
+    let folder = folder(&site.sessions)?;
+    // What cannot be removed now stays until the next boot at the latest.
+    let _ = sweep(site, &folder);
     let name = audit.to_string();
-    let mut file = match folder(&site.sessions)?.create_file(OsStr::new(&name), 0o644) {
+    let mut file = match folder.create_file(OsStr::new(&name), 0o644) {
         Ok(file) => file,
         // A login within a session, to the same user.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
@@ -53,22 +62,66 @@ pub(crate) fn find(site: &Site, user: &str) -> Option<Session> {
     parse(&text, audit).filter(|session| session.user == user)
 }
 
+/// Whether another process has closed this session meanwhile.
+pub(crate) fn is_closed(site: &Site, session: &Session) -> bool {
+    own(site, session).is_some_and(|(_, text)| value(&text, "closed").is_some())
+}
+
 /// Notes that the session has ended, in its own record and in no other.
 pub(crate) fn close(site: &Site, session: &Session) {
-    let Some(audit) = session.audit else { return };
-    let is_own = read(&site.sessions, audit).is_some_and(|text| {
-        value(&text, "task_id") == Some(&session.task_id) && value(&text, "closed").is_none()
-    });
-    if !is_own {
+    let Some((name, text)) = own(site, session) else {
+        return;
+    };
+    if value(&text, "closed").is_some() {
         return;
     }
-    let name = audit.to_string();
-    let opened = Folder::open(&site.sessions)
-        .and_then(|folder| folder.open_file(OsStr::new(&name), OFlags::WRONLY | OFlags::APPEND));
+    let flags = OFlags::WRONLY | OFlags::APPEND;
+    let opened = Folder::open(&site.sessions).and_then(|folder| folder.open_file(&name, flags));
     if let Ok(mut file) = opened {
         // The record goes by itself when no process is left: nothing depends on it.
         let _ = writeln!(file, "closed={}", site.now.unix);
     }
+}
+
+/// The name and the text of this session's own record.
+fn own(site: &Site, session: &Session) -> Option<(OsString, String)> {
+    let audit = session.audit?;
+    let text = read(&site.sessions, audit)?;
+    let is_own = value(&text, "task_id") == Some(&session.task_id);
+    is_own.then(|| (audit.to_string().into(), text))
+}
+
+/// Removes the records of sessions that no process belongs to any more and that have
+/// not changed for a while. Looking at every process takes a moment, so this waits
+/// until there are many.
+fn sweep(site: &Site, folder: &Folder) -> io::Result<()> {
+    let mut records: Vec<u32> = Vec::new();
+    folder.names(&mut |name| {
+        let name = str::from_utf8(name).unwrap_or_default();
+        records.extend(number(name).filter(|audit| audit.to_string() == name));
+    })?;
+    if records.len() < MANY {
+        return Ok(());
+    }
+    let alive = audit_sessions(site)?;
+    for audit in records.into_iter().filter(|audit| !alive.contains(audit)) {
+        let name = audit.to_string();
+        let changed = std::fs::symlink_metadata(site.sessions.join(&name))?.modified()?;
+        if changed.elapsed().is_ok_and(|age| age >= KEPT) {
+            folder.remove(OsStr::new(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// The audit sessions that processes of this host belong to.
+fn audit_sessions(site: &Site) -> io::Result<Vec<u32>> {
+    let processes = site.proc.parent().unwrap_or(&site.proc);
+    let mut sessions = Vec::new();
+    for entry in std::fs::read_dir(processes)? {
+        sessions.extend(audit_number(&entry?.path(), "sessionid"));
+    }
+    Ok(sessions)
 }
 
 fn folder(path: &Path) -> io::Result<Folder> {
@@ -90,10 +143,11 @@ fn read(sessions: &Path, audit: u32) -> Option<String> {
 /// A number of the audit system; the largest means that it is not set.
 fn audit_number(proc: &Path, name: &str) -> Option<u32> {
     let text = std::fs::read_to_string(proc.join(name)).ok()?;
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|number| *number != u32::MAX)
+    number(text.trim())
+}
+
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|number| *number != u32::MAX)
 }
 
 fn text(session: &Session) -> String {

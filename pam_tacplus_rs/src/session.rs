@@ -103,7 +103,8 @@ fn run_close(call: &mut Call<'_>) -> Result<End, End> {
         .memory
         .session
         .take()
-        .or_else(|| record::find(call.site, &person.user));
+        .or_else(|| record::find(call.site, &person.user))
+        .filter(|session| !record::is_closed(call.site, session));
     let Some(session) = found else {
         call.log(
             Level::Notice,
@@ -125,7 +126,8 @@ fn run_close(call: &mut Call<'_>) -> Result<End, End> {
 pub(crate) fn abandon(memory: Memory, site: &Site) -> Option<String> {
     let session = memory
         .session
-        .filter(|session| session.pid == std::process::id())?;
+        .filter(|session| session.pid == std::process::id())
+        .filter(|session| !record::is_closed(site, session))?;
     let user = escape::line(session.user.as_bytes());
     let spooled = session
         .body(AcctRecord::Stop, site.now)

@@ -314,4 +314,17 @@ mod tests {
         // SAFETY: as above.
         assert_eq!(unsafe { *errno() }, libc::ENOENT);
     }
+
+    #[test]
+    fn a_panic_ends_as_a_system_error_and_nothing_else_happens() {
+        let harness = std::panic::take_hook();
+        // SAFETY: libpam answers an error to a null handle, and there are no words.
+        let code = unsafe {
+            guard(ptr::null_mut(), 0, 0, ptr::null(), Phase::Account, |_| {
+                panic!("as a test")
+            })
+        };
+        std::panic::set_hook(harness);
+        assert_eq!(code, 4, "PAM_SYSTEM_ERR");
+    }
 }

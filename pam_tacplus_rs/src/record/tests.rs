@@ -1,10 +1,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tacacs_common::packet::{AuthenMethod, AuthenType, PrivLvl};
 
-use super::{close, create, find};
+use super::{MANY, close, create, find};
 use crate::call::Now;
 use crate::session::Session;
 use crate::testing::Host;
@@ -117,4 +117,33 @@ fn a_record_that_others_could_have_written_is_none() {
     let file = host.site.sessions.join("42");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     assert_eq!(find(&host.site, "alice"), None);
+}
+
+#[test]
+fn old_records_of_sessions_without_a_process_go_when_there_are_many() {
+    let host = host("42", "1001");
+    let old = SystemTime::now() - Duration::from_secs(600);
+    create(&host.site, &session(), Some(1001)).unwrap();
+    let processes = host.site.proc.parent().unwrap();
+    fs::create_dir(processes.join("7000")).unwrap();
+    fs::write(processes.join("7000/sessionid"), "1").unwrap();
+    for audit in 1..=u32::try_from(MANY).unwrap() {
+        let file = fs::File::create(host.site.sessions.join(audit.to_string())).unwrap();
+        // The second is young.
+        if audit != 2 {
+            file.set_modified(old).unwrap();
+        }
+    }
+    fs::write(host.site.sessions.join("notes"), "").unwrap();
+    host.audit("100", "1001");
+    assert_eq!(
+        create(&host.site, &session(), Some(1001)).unwrap(),
+        Some(100)
+    );
+    let mut left: Vec<_> = fs::read_dir(&host.site.sessions)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort_unstable();
+    assert_eq!(left, ["1", "100", "2", "notes"]);
 }

@@ -232,3 +232,18 @@ fn a_record_that_no_packet_can_hold_is_refused_and_not_cut() {
     };
     assert!(long.body(AcctRecord::Stop, host.site.now).is_err());
 }
+
+#[test]
+fn a_session_that_another_process_closed_is_not_closed_twice() {
+    let server = Server::start(&[Say::Acct(Success), Say::Acct(Success)]);
+    let mut host = Host::new(&[server.address], "");
+    host.audit("42", "1001");
+    assert_eq!(begin(&mut host), End::Pass, "{}", host.log());
+    let ours = host.memory.session.clone();
+    assert_eq!(end(&mut host), End::Pass);
+    host.memory.session = ours.clone();
+    assert_eq!(end(&mut host), End::Pass);
+    host.memory.session = ours;
+    assert_eq!(abandon(std::mem::take(&mut host.memory), &host.site), None);
+    assert_eq!((server.seen().len(), pending(&host)), (2, 0));
+}
