@@ -308,7 +308,7 @@ fn zoned(address: Ipv6Addr, rhost: &str) -> String {
 }
 
 fn sendable(text: &str) -> String {
-    let fits = text.len() <= 255 && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
+    let fits = text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic());
     if fits { text.to_owned() } else { String::new() }
 }
 
@@ -334,6 +334,7 @@ mod tests {
             ("host.example.net", "host.example.net"),
             ("", ""),
             ("a\nb", ""),
+            ("192.0.2.7 passed", ""),
         ] {
             assert_eq!(rem_addr(rhost), sent, "{rhost:?}");
         }

@@ -8,31 +8,39 @@ use std::path::Path;
 
 use tacacs_common::config::{Case, Config, Mode};
 
-/// The local users.
-pub(crate) struct Passwd(String);
+/// The local users. Bytes, since other people's names may be in any encoding.
+pub(crate) struct Passwd(Vec<u8>);
 
 impl Passwd {
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
-        // Other people's names may be in any encoding.
-        Ok(Self(
-            String::from_utf8_lossy(&std::fs::read(path)?).into_owned(),
-        ))
+        std::fs::read(path).map(Self)
     }
 
     /// The uid of a local user; the first entry of a name counts.
     pub(crate) fn uid(&self, name: &str) -> Option<u32> {
-        self.0.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
+        self.entries(name).find_map(|entry| {
+            str::from_utf8(entry.split(colon).nth(2)?)
+                .ok()?
+                .parse()
+                .ok()
         })
     }
 
     /// Whether the name is listed, even with a broken entry.
     fn lists(&self, name: &str) -> bool {
-        self.0
-            .lines()
-            .any(|line| line.split(':').next() == Some(name))
+        self.entries(name).next().is_some()
     }
+
+    fn entries(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let lines = self.0.split(|byte| *byte == b'\n');
+        lines.filter(move |line| {
+            !line.is_empty() && line.split(colon).next() == Some(name.as_bytes())
+        })
+    }
+}
+
+const fn colon(byte: &u8) -> bool {
+    *byte == b':'
 }
 
 /// Whether this is root, who never depends on a server or a configuration.
@@ -122,7 +130,7 @@ mod tests {
         broken\n";
 
     fn passwd() -> Passwd {
-        Passwd(PASSWD.to_owned())
+        Passwd(PASSWD.as_bytes().to_vec())
     }
 
     fn config(mode: Mode, case: Case) -> Config {
