@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::budget::{Budget, Wait};
 use super::connect::{Transport, connect, is_readable, wait_for};
 use super::{Trouble, random};
-use crate::config::{Server, SingleConnect};
+use crate::config::{Address, Server, SingleConnect};
 use crate::exchange::{NotOurs, Session};
 use crate::obfuscate::Protection;
 use crate::packet::{Body, DEFAULT_MAX_BODY, Error, HEADER_LEN, Header, PacketType, Version};
@@ -47,6 +47,10 @@ impl Link {
     /// Connects, reading the secret first: without it nothing is sent.
     pub(super) fn open(server: &Server, budget: &mut Budget) -> Result<Self, Trouble> {
         let secret = server.secret().map_err(Trouble::Config)?;
+        let is_protected = server.tls.is_some() || matches!(server.address, Address::Unix(_));
+        if secret.is_none() && !is_protected {
+            return Err(Trouble::NoSecret);
+        }
         let transport = budget.spend(server.timeout, |wait| connect(server, wait))?;
         Ok(Self {
             transport: Some(transport),

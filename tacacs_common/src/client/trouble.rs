@@ -31,6 +31,9 @@ pub enum Trouble {
     },
     /// The server's secret cannot be read.
     Config(config::Error),
+    /// A server on plain TCP without a secret: a password would cross the network
+    /// in clear (RFC 8907 section 10.5.2).
+    NoSecret,
     /// A TLS server, in a program that leaves TLS to the agent.
     NoTlsHere,
     /// The connection broke.
@@ -82,6 +85,7 @@ impl fmt::Display for Trouble {
                 "the socket belongs to uid {uid}, neither root nor the agent's user; nothing was sent"
             ),
             Self::Config(error) => error.fmt(f),
+            Self::NoSecret => f.write_str("it has no shared secret; nothing was sent"),
             Self::NoTlsHere => f.write_str(
                 "it speaks TLS, which the agent does for this program; set 'agent' in tacplus.conf",
             ),
