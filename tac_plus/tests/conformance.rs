@@ -10,7 +10,7 @@
 
 mod common;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use common::{CONFIGURATION, SECRET, Server, pap, say, start};
@@ -26,9 +26,9 @@ use tacacs_common::packet::{
 use tacacs_common::secret::Secret;
 
 /// Logs in to a server as the client library does, from an address of loopback.
-fn log_in(server: &Server, from: Ipv4Addr, secret: &str) -> Outcome<()> {
+fn log_in(server: SocketAddr, from: Ipv4Addr, secret: &str) -> Outcome<()> {
     let source = SecretSource::inline(Secret::from_slice(secret.as_bytes()));
-    let mut target = Target::new("server", Address::Ip(server.address), Some(source));
+    let mut target = Target::new("server", Address::Ip(server), Some(source));
     target.timeout = common::PATIENCE;
     target.source.v4 = Some(from);
     let mut config = Config::default();
@@ -63,7 +63,7 @@ fn secrets_of_every_length_work_between_client_and_server() {
             "host = 127.0.0.1 {{ key = \"{secret}\" }}\nuser = alice {{ pap = cleartext alice-pap }}"
         );
         let server = Server::start(&configuration);
-        let outcome = log_in(&server, Ipv4Addr::LOCALHOST, &secret);
+        let outcome = log_in(server.address, Ipv4Addr::LOCALHOST, &secret);
         assert!(outcome.is_pass(), "{length}: {outcome:?}");
     }
 }
@@ -79,7 +79,7 @@ fn every_client_has_a_secret_of_its_own_and_no_other_clients_works_for_it() {
         (first, other, false),
         (second, SECRET, false),
     ] {
-        let outcome = log_in(&server, from, secret);
+        let outcome = log_in(server.address, from, secret);
         assert_eq!(outcome.is_pass(), passes, "{from}: {outcome:?}");
         assert_eq!(
             matches!(outcome, Outcome::Unreachable(_)),
@@ -87,6 +87,39 @@ fn every_client_has_a_secret_of_its_own_and_no_other_clients_works_for_it() {
             "a wrong secret is no decision: {outcome:?}"
         );
     }
+}
+
+#[test]
+fn threads_with_different_secrets_do_not_get_in_each_others_way() {
+    let server = Server::start(CONFIGURATION);
+    let second = Ipv4Addr::new(127, 0, 0, 2);
+    std::thread::scope(|scope| {
+        for (from, secret) in [
+            (Ipv4Addr::LOCALHOST, SECRET),
+            (second, "another-secret-of-32-characters!"),
+        ] {
+            for _ in 0..4 {
+                let address = server.address;
+                scope.spawn(move || {
+                    for _ in 0..25 {
+                        assert!(log_in(address, from, secret).is_pass());
+                    }
+                });
+            }
+        }
+    });
+}
+
+#[test]
+fn a_reload_takes_a_clients_new_secret_and_forgets_the_old_one() {
+    let mut server = Server::start(CONFIGURATION);
+    let new = "the-next-secret-of-32-characters";
+    let changed = CONFIGURATION.replace(SECRET, new);
+    std::fs::write(server.configuration_path(), changed).unwrap();
+    server.signal("HUP");
+    server.wait_for_line("configuration reloaded");
+    assert!(log_in(server.address, Ipv4Addr::LOCALHOST, new).is_pass());
+    assert!(!log_in(server.address, Ipv4Addr::LOCALHOST, SECRET).is_pass());
 }
 
 #[test]
@@ -183,6 +216,16 @@ fn any_task_id_in_any_place_is_recorded_as_it_came() {
         records[0].ends_with("\tstart\tservice=shell\tcmd=\tstart_time=1\ttask_id=a=b*c %s %n"),
         "{records:?}"
     );
+}
+
+#[test]
+fn the_accounting_file_is_not_for_everybody() {
+    let server = Server::start(CONFIGURATION);
+    assert_eq!(server.connect().acct(0x02, &["task_id=1"]), "SUCCESS");
+    let file = std::fs::metadata(server.accounting_path()).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.permissions());
+    assert_eq!(mode & 0o007, 0, "{mode:o}");
+    assert_eq!(mode & 0o022, 0, "{mode:o}");
 }
 
 #[test]

@@ -285,6 +285,17 @@ fn a_connection_that_is_not_kept_is_closed_when_its_session_ends() {
 }
 
 #[test]
+fn a_connection_with_an_unreadable_reply_is_not_used_again() {
+    let (address, seen) = peer(&[(PASS, 0x04), (&[1, 0, 0, 1, 0, 0], 0x04), (PASS, 0x04)]);
+    let config = config(&[address]);
+    let mut client = Client::new(&config);
+    let passes = [(); 3].map(|()| log_in(&mut client));
+    assert_eq!(passes, [true, false, true]);
+    let connections = [(); 3].map(|()| packet(&seen).0);
+    assert_eq!(connections, [0, 0, 1]);
+}
+
+#[test]
 fn session_ids_do_not_repeat_and_every_bit_of_them_varies() {
     const SESSIONS: usize = 200;
     let (address, seen) = peer(&[(STORED, 0x04); SESSIONS]);
@@ -375,6 +386,22 @@ fn an_error_in_authorization_asks_the_next_server_and_a_fail_does_not() {
     let outcome = Client::new(&config_).authorize(&about(&args));
     assert!(matches!(outcome, Outcome::Deny(_)), "{outcome:?}");
     assert!(asked.try_recv().is_err());
+}
+
+#[test]
+fn an_authorization_reply_that_is_cut_anywhere_is_never_a_pass() {
+    let whole = b"\x01\x01\0\x02\0\x01\x0bhixpriv-lvl=15";
+    let args = arguments(&["service=shell", "cmd="]);
+    for len in 0..=whole.len() {
+        let (address, _seen) = peer(&[(&whole[..len], 0)]);
+        let config = config(&[address]);
+        let outcome = Client::new(&config).authorize(&about(&args));
+        assert_eq!(
+            outcome.is_pass(),
+            len == whole.len(),
+            "{len} bytes: {outcome:?}"
+        );
+    }
 }
 
 #[test]
