@@ -210,8 +210,22 @@ impl<'a> Call<'a> {
 
     /// Says which servers were passed over on the way to one that answered.
     pub(crate) fn log_passed_over(&self, client: &mut Client<'_>) {
-        for (server, trouble) in client.take_troubles() {
-            self.log(trouble_level(&trouble), &trouble_line(&server, &trouble));
+        self.log_troubles(&client.take_troubles());
+    }
+
+    /// Says what is wrong with each server, and answers that in one phrase.
+    pub(crate) fn log_unreachable(&self, why: &Unreachable) -> &'static str {
+        self.log_troubles(&why.tried);
+        if why.tried.is_empty() {
+            "no server is configured for this"
+        } else {
+            "no server gave an answer"
+        }
+    }
+
+    fn log_troubles(&self, troubles: &[(String, Trouble)]) {
+        for (server, trouble) in troubles {
+            self.log(trouble_level(trouble), &trouble_line(server, trouble));
         }
     }
 
@@ -223,28 +237,22 @@ impl<'a> Call<'a> {
         what: &str,
         why: &Unreachable,
     ) -> End {
-        for (server, trouble) in &why.tried {
-            self.log(trouble_level(trouble), &trouble_line(server, trouble));
-        }
-        let end = End::Unreachable {
-            policy: config.global.unreachable,
-            local: person.local,
-        };
-        let reason = if why.tried.is_empty() {
-            "no server is configured for this"
-        } else {
-            "no server could be asked"
-        };
-        let verdict = match (config.global.unreachable, self.phase) {
-            (_, Phase::Prelim | Phase::Update) => "the password is as it was",
-            (UnreachablePolicy::Ignore, _) => "left to the next module (unreachable = ignore)",
-            (UnreachablePolicy::Deny, _) => "refused (unreachable = deny)",
+        let reason = self.log_unreachable(why);
+        let verdict = match (self.phase, config.global.unreachable) {
+            (Phase::Prelim | Phase::Update, _) => "the password is as it was",
+            (_, UnreachablePolicy::Ignore) => {
+                "the rest of the stack decides (unreachable = ignore)"
+            }
+            (_, UnreachablePolicy::Deny) => "refused (unreachable = deny)",
         };
         self.log(
             Level::Error,
             &format!("{what} of {}: {reason}; {verdict}", person.name()),
         );
-        end
+        End::Unreachable {
+            policy: config.global.unreachable,
+            local: person.local,
+        }
     }
 }
 

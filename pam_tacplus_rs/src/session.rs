@@ -283,13 +283,13 @@ fn deliver(call: &Call<'_>, config: &Config, client: &mut Client<'_>, body: &[u8
         return match waiting.append(body, call.site.now.unix) {
             Ok(()) => in_order(call, config, client, &waiting),
             // A full spool must not keep a living server from its records.
-            Err(error) => match send(client, body) {
+            Err(error) => match send(call, client, body) {
                 Ok(server) => Fate::Sent(server),
                 Err((why, _)) => Fate::Lost(format!("{why}; {error}")),
             },
         };
     }
-    match send(client, body) {
+    match send(call, client, body) {
         Ok(server) => Fate::Sent(server),
         Err((why, _)) => match spool(call.site, body) {
             Ok(()) => Fate::Spooled(why),
@@ -322,7 +322,7 @@ fn in_order(call: &Call<'_>, config: &Config, client: &mut Client<'_>, spool: &S
             reason = "no time for the records before it".to_owned();
             return Delivery::Retry;
         }
-        match send(client, &record.body) {
+        match send(call, client, &record.body) {
             Ok(server) => {
                 last = server;
                 Delivery::Stored
@@ -345,14 +345,14 @@ fn in_order(call: &Call<'_>, config: &Config, client: &mut Client<'_>, spool: &S
 }
 
 /// Sends one record. An error says why, and whether no server could ever take it.
-fn send(client: &mut Client<'_>, body: &[u8]) -> Result<String, (String, bool)> {
+fn send(call: &Call<'_>, client: &mut Client<'_>, body: &[u8]) -> Result<String, (String, bool)> {
     match client.account(body) {
         Outcome::Pass(accepted) => Ok(accepted.server),
         Outcome::Deny(denial) => {
             let never = matches!(denial.reason, DenyReason::Unsendable(_));
             Err((format!("{}: {}", denial.server, denial.reason), never))
         }
-        Outcome::Unreachable(why) => Err((why.to_string(), false)),
+        Outcome::Unreachable(why) => Err((call.log_unreachable(&why).to_owned(), false)),
     }
 }
 

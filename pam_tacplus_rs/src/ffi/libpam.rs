@@ -24,18 +24,19 @@ pub(super) struct PamResponse {
     pub(super) resp_retcode: c_int,
 }
 
+#[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct PamConv {
-    pub(super) conv: Option<
-        unsafe extern "C" fn(
-            num_msg: c_int,
-            msg: *mut *const PamMessage,
-            resp: *mut *mut PamResponse,
-            appdata: *mut c_void,
-        ) -> c_int,
-    >,
+    pub(super) conv: Option<Converse>,
     pub(super) appdata: *mut c_void,
 }
+
+pub(super) type Converse = unsafe extern "C" fn(
+    num_msg: c_int,
+    msg: *mut *const PamMessage,
+    resp: *mut *mut PamResponse,
+    appdata: *mut c_void,
+) -> c_int;
 
 pub(super) type Cleanup =
     unsafe extern "C" fn(pamh: *mut PamHandle, data: *mut c_void, error_status: c_int);

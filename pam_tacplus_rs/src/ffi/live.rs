@@ -40,7 +40,8 @@ impl Live {
         Some(Secret::from_slice(text.to_bytes()))
     }
 
-    fn conversation(&self) -> Option<(&PamConv, *mut c_void)> {
+    /// The application's conversation, copied: it may set another one while it runs.
+    fn conversation(&self) -> Option<PamConv> {
         let mut value: *const c_void = ptr::null();
         // SAFETY: as in `bytes`.
         let code = unsafe { libpam::pam_get_item(self.pamh, libpam::PAM_CONV, &raw mut value) };
@@ -48,16 +49,15 @@ impl Live {
             return None;
         }
         // SAFETY: libpam keeps its own aligned copy of the `struct pam_conv` that
-        // the application gave, and this module never sets that item.
-        let conv = unsafe { &*value.cast::<PamConv>() };
-        Some((conv, conv.appdata))
+        // the application gave.
+        Some(unsafe { *value.cast::<PamConv>() })
     }
 
     /// One message to the application; its answer, if it gives one.
     fn converse(&self, style: c_int, text: &str) -> Result<Option<Secret>, ()> {
         let text = CString::new(text).map_err(drop)?;
-        let (conv, appdata) = self.conversation().ok_or(())?;
-        let call = conv.conv.ok_or(())?;
+        let PamConv { conv, appdata } = self.conversation().ok_or(())?;
+        let call = conv.ok_or(())?;
         let message = PamMessage {
             msg_style: style,
             msg: text.as_ptr(),

@@ -224,7 +224,7 @@ fn the_next_server_is_asked_only_if_one_gave_no_answer() {
 #[test]
 fn without_an_answer_from_any_server_the_configuration_says_how_it_goes_on() {
     for (policy, verdict) in [
-        ("ignore", "left to the next module"),
+        ("ignore", "the rest of the stack decides"),
         ("deny", "refused (unreachable = deny)"),
     ] {
         let mut host =

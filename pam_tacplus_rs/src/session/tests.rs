@@ -106,6 +106,11 @@ fn records_survive_an_outage_in_their_order() {
         "{}",
         host.log()
     );
+    assert!(
+        host.log().contains("Warning: server s0: cannot connect"),
+        "{}",
+        host.log()
+    );
     assert_eq!(pending(&host), 1);
     wait(&mut host, 10);
     // A server is back for the first record, and gone again for the second.
