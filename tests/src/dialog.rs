@@ -63,6 +63,14 @@ impl<'a> Dialog<'a> {
         self
     }
 
+    /// Shows the command's standard output on the terminal too, where questions
+    /// are looked for: for a terminal within a terminal.
+    pub fn all_on_terminal(mut self) -> Self {
+        let shell = ["sh", "-c", "exec \"$@\" >&2", "sh"].map(str::to_owned);
+        self.command = shell.into_iter().chain(self.command).collect();
+        self
+    }
+
     /// When the terminal shows `question`, `text` and a return are typed.
     pub fn answer(self, question: &str, text: &str) -> Self {
         self.answer_after(question, Duration::ZERO, text)
