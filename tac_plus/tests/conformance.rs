@@ -13,15 +13,16 @@ mod common;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use common::{CONFIGURATION, SECRET, Server, pap, say, start};
+use common::{CONFIGURATION, SECRET, Server, acct, arguments, author, pap, say, start};
 use serde_json::Value;
 use tacacs_common::chap::chap_response;
 use tacacs_common::client::{Client, Way};
 use tacacs_common::config::{Address, Config, SecretSource, Server as Target};
 use tacacs_common::exchange::authen::Who;
+use tacacs_common::obfuscate::obfuscate;
 use tacacs_common::outcome::Outcome;
 use tacacs_common::packet::{
-    AuthenService, AuthenStart, AuthenStatus, AuthenType, HEADER_LEN, PrivLvl, Version,
+    AuthenService, AuthenStart, AuthenStatus, AuthenType, HEADER_LEN, Header, PrivLvl, Version,
 };
 use tacacs_common::secret::Secret;
 
@@ -181,6 +182,35 @@ fn every_valid_request_is_answered_in_its_own_version_obfuscated_and_never_with_
         answered += 1;
     }
     assert!(answered >= 15, "{answered} requests");
+}
+
+#[test]
+fn a_request_marked_as_clear_is_dropped_whatever_it_asks() {
+    let mut server = Server::start(CONFIGURATION);
+    let args = arguments(&["task_id=1", "service=shell", "cmd="]);
+    let wire = server.connect();
+    for packet in [
+        wire.packet(7, 1, Version::ONE, true, &pap("alice", "alice-pap")),
+        wire.packet(7, 1, Version::DEFAULT, true, &author("alice", &args)),
+        wire.packet(7, 1, Version::DEFAULT, true, &acct(0x02, &args)),
+    ] {
+        let header = Header::decode(&packet).unwrap();
+        let mut clear = packet;
+        clear[3] |= 0x01;
+        let marked = clear.clone();
+        obfuscate(SECRET.as_bytes(), &header, &mut clear[HEADER_LEN..]);
+        for bytes in [clear, marked] {
+            let mut wire = server.connect();
+            wire.send(&bytes);
+            assert!(wire.is_closed(), "{:?}", header.packet_type);
+            server.wait_for_line("connection from 127.0.0.1 closed");
+        }
+    }
+    assert_eq!(server.records(), Vec::<String>::new());
+    server.signal("TERM");
+    server.wait();
+    let log = server.all_lines();
+    assert!(!log.contains("login"), "no attempt was counted: {log}");
 }
 
 #[test]
