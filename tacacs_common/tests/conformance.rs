@@ -296,6 +296,18 @@ fn a_connection_with_an_unreadable_reply_is_not_used_again() {
 }
 
 #[test]
+fn a_reply_with_the_wrong_flag_ends_the_connection_too() {
+    let (address, seen) = peer(&[(PASS, 0x05)]);
+    let config = config(&[address]);
+    let mut client = Client::new(&config);
+    assert!(!log_in(&mut client));
+    packet(&seen);
+    // While the client still lives.
+    assert_eq!(next(&seen), Seen::End { connection: 0 });
+    assert!(client.into_connection().is_none());
+}
+
+#[test]
 fn session_ids_do_not_repeat_and_every_bit_of_them_varies() {
     const SESSIONS: usize = 200;
     let (address, seen) = peer(&[(STORED, 0x04); SESSIONS]);
