@@ -528,7 +528,7 @@ fn authorized(server: &Server, reply: &AuthorReply<'_>) -> Visit<Authorized> {
         (AuthorStatus::Fail, _) => Visit::deny(DenyReason::Fail, reply.server_msg),
         (AuthorStatus::Follow, _) => Visit::deny(DenyReason::Follow, reply.server_msg),
         (AuthorStatus::Error, _) => Visit::Next(server_error(reply.data, reply.server_msg)),
-        (AuthorStatus::Unknown(_), _) => Visit::Next(Trouble::Protocol),
+        (AuthorStatus::Unknown(_), _) => Visit::Next(Trouble::Status),
     }
 }
 
@@ -539,7 +539,7 @@ fn accounted(server: &Server, reply: &AcctReply<'_>) -> Visit<Accepted> {
             server_msg: reply.server_msg.to_vec(),
         })),
         AcctStatus::Error => Visit::Next(server_error(reply.data, reply.server_msg)),
-        AcctStatus::Follow | AcctStatus::Unknown(_) => Visit::Next(Trouble::Protocol),
+        AcctStatus::Follow | AcctStatus::Unknown(_) => Visit::Next(Trouble::Status),
     }
 }
 

@@ -53,8 +53,11 @@ pub enum Trouble {
     /// The server answered with a bare header: it did not understand the packet
     /// (RFC 8907 section 3.6).
     HeaderOnly,
-    /// A question or a status that does not belong here.
+    /// A question or a status that this way of logging in does not have.
     Protocol,
+    /// An authorization or a record was answered with a status that is no answer:
+    /// an unknown one, or FOLLOW, which is deprecated.
+    Status,
     /// The operation's deadline was used up before this server's turn.
     NoTime,
 }
@@ -102,6 +105,7 @@ impl fmt::Display for Trouble {
             Self::ServerError(message) if message.is_empty() => f.write_str("it answered ERROR"),
             Self::ServerError(message) => write!(f, "it answered ERROR: {message}"),
             Self::HeaderOnly => f.write_str("it did not understand the request"),
+            Self::Status => f.write_str("it answered with a status that is no answer"),
             Self::Protocol => f.write_str(
                 "it asked a question that this way of logging in does not have; try 'login = ascii'",
             ),
