@@ -4,10 +4,11 @@
 //! write(2) has taken all of it: then it survives the end of this process. Several
 //! records that wait share one write. Two daemons may share the file: every write
 //! happens under an fcntl(2) lock. After a rotation the new file is found by its inode.
+//! Must never wait for a reader: a pipe that nobody reads is an error, not a standstill.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -40,6 +41,8 @@ impl Store {
         let mut writer = Writer {
             path,
             file: None,
+            reader: None,
+            torn: false,
             log,
             failing: false,
             clock: Clock::default(),
@@ -69,6 +72,10 @@ impl Store {
 struct Writer {
     path: PathBuf,
     file: Option<File>,
+    /// The same file for reading, from its opening to the first write.
+    reader: Option<File>,
+    /// Whether a failed write left half a line.
+    torn: bool,
     log: Log,
     failing: bool,
     clock: Clock,
@@ -119,7 +126,7 @@ impl Writer {
     }
 
     fn try_file(&mut self) {
-        let result = self.open().map(|_| ());
+        let result = self.open().map(|file| self.file = Some(file));
         self.report(&result);
     }
 
@@ -141,34 +148,59 @@ impl Writer {
     }
 
     /// All of the text, or nothing of it.
-    fn append(&mut self, text: &[u8]) -> io::Result<()> {
-        let file = self.open()?;
+    fn append(&mut self, text: &mut Vec<u8>) -> io::Result<()> {
+        let mut file = self.open()?;
+        let appended = self.append_to(&mut file, text);
+        self.file = Some(file);
+        appended
+    }
+
+    fn append_to(&mut self, file: &mut File, text: &mut Vec<u8>) -> io::Result<()> {
         lock(file)?;
+        let reader = self.reader.take();
+        if self.torn || reader.as_ref().is_some_and(ends_mid_line) {
+            // Half a line, whoever left it, must not swallow the record after it.
+            text.insert(0, b'\n');
+        }
         let before = file.metadata().map(|metadata| metadata.len());
         let written = file.write_all(text);
-        if written.is_err()
-            && let Ok(length) = before
-        {
-            // Half a line would spoil the next record; what cannot be cut (a pipe) stays.
-            let _ = file.set_len(length);
-        }
+        self.torn = match written {
+            Ok(()) => false,
+            // What cannot be cut (a pipe) keeps its half a line.
+            Err(_) => self.torn || before.and_then(|length| file.set_len(length)).is_err(),
+        };
         let unlocked = rustix::fs::fcntl_lock(&*file, FlockOperation::Unlock);
+        // Closing any descriptor of a file gives up its lock, so not before this.
+        drop(reader);
         written.and(unlocked.map_err(io::Error::from))
     }
 
     /// The file under the path now: a log rotation may have moved the open one away.
-    fn open(&mut self) -> io::Result<&mut File> {
-        let current = self.file.take().filter(|file| is_at(file, &self.path));
-        let file = match current {
-            Some(file) => file,
-            None => OpenOptions::new()
-                .append(true)
-                .create(true)
-                .mode(0o640)
-                .open(&self.path)?,
-        };
-        Ok(self.file.insert(file))
+    fn open(&mut self) -> io::Result<File> {
+        if let Some(file) = self.file.take().filter(|file| is_at(file, &self.path)) {
+            return Ok(file);
+        }
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o640)
+            // A pipe without a reader is an error at once.
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(&self.path)?;
+        self.torn = false;
+        // Whoever may write but not read goes without the look at the last byte.
+        self.reader = Some(&file)
+            .filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()))
+            .and_then(|_| File::open(&self.path).ok());
+        Ok(file)
     }
+}
+
+/// Whether a writer before this one was stopped in the middle of a record.
+fn ends_mid_line(file: &File) -> bool {
+    let mut last = [b'\n'];
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    length > 0 && file.read_exact_at(&mut last, length - 1).is_ok() && last != [b'\n']
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
@@ -290,6 +322,39 @@ mod tests {
         std::fs::create_dir(folder.path().join("later")).unwrap();
         assert!(stored(&store, "kept\n"));
         assert_eq!(fields_after_time(&path), ["kept"]);
+    }
+
+    #[test]
+    fn half_a_line_of_a_writer_that_was_killed_swallows_no_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acct");
+        std::fs::write(&path, "Nov  2 06:05:41\thalf a rec").unwrap();
+        let (log, _writer) = Log::to_stderr().unwrap();
+        let store = Store::start(path.clone(), log).unwrap();
+        assert!(stored(&store, "one\n"));
+        assert!(stored(&store, "two\n"));
+        assert_eq!(fields_after_time(&path), ["half a rec", "one", "two"]);
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_an_error_and_one_that_is_read_gets_records() {
+        use std::io::Read;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acct");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let (log, _writer) = Log::to_stderr().unwrap();
+        let store = Store::start(path.clone(), log).unwrap();
+        assert!(!stored(&store, "lost\n"));
+        let mut reader = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(&path)
+            .unwrap();
+        assert!(stored(&store, "kept\n"));
+        let mut text = [0; 64];
+        let count = reader.read(&mut text).unwrap();
+        assert!(text[..count].ends_with(b"\tkept\n"));
     }
 
     #[test]
