@@ -118,6 +118,7 @@ impl Past {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    keep_memory_private();
     let Ok((log, writer)) = Log::to_stderr() else {
         return ExitCode::FAILURE;
     };
@@ -208,6 +209,19 @@ fn listen_on(address: SocketAddr) -> Result<TcpListener, String> {
         socket.listen(BACKLOG)
     });
     listener.map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+/// Keeps every secret out of cores and away from other processes of the same user
+/// (RFC 8907 section 10.5.1). Best effort: where this is refused the server is
+/// needed all the same.
+fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// A connection is a descriptor, and the usual soft limit of 1024 is low.
