@@ -10,7 +10,7 @@ mod common;
 
 use std::process::{Command, Output};
 
-use common::{CONFIGURATION, SECRET, Server, pap, say, start};
+use common::{CONFIGURATION, SECRET, Server, arguments, author, pap, say, start};
 use tacacs_common::packet::{AuthenType, Version};
 
 fn run(arguments: &[&str], configuration: &str) -> Output {
@@ -223,6 +223,48 @@ fn the_server_stops_when_told_and_lets_a_dialogue_end() {
     );
     assert!(busy.is_closed());
     assert!(server.wait().success());
+}
+
+#[test]
+fn a_reload_that_hangs_does_not_keep_the_server_from_stopping() {
+    let mut server = Server::start(CONFIGURATION);
+    let path = server.configuration_path();
+    std::fs::remove_file(&path).unwrap();
+    let made = Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    server.signal("HUP");
+    server.signal("TERM");
+    assert!(server.wait().success());
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_neither_a_request_nor_the_end() {
+    let mut server = Server::start(&format!("{CONFIGURATION}logauthor\n"));
+    server.stop_reading_lines();
+    let mut wire = server.connect();
+    let long = format!("cmd={}", "x".repeat(200));
+    let args = arguments(&["service=shell", &long]);
+    // Far more than a pipe holds.
+    for id in 1..=1000 {
+        let request = author("alice", &args);
+        let reply = wire.ask(id, 1, Version::DEFAULT, true, &request);
+        assert_eq!(reply.status(), "FAIL");
+    }
+    server.signal("TERM");
+    assert!(server.wait().success());
+}
+
+#[test]
+fn a_file_at_its_size_limit_is_an_error_and_not_the_end() {
+    // One block, of 512 bytes in one shell and 1024 in another.
+    let server = Server::start_under("-f 1", CONFIGURATION);
+    let answers: Vec<String> = (0..40)
+        .map(|_| server.connect().acct(2, &["task_id=1", "service=shell"]))
+        .collect();
+    assert_eq!(answers.first().map(String::as_str), Some("SUCCESS"));
+    assert_eq!(answers.last().map(String::as_str), Some("ERROR"));
+    let stored = answers.iter().filter(|answer| *answer == "SUCCESS").count();
+    assert_eq!(server.records().len(), stored, "no half record");
 }
 
 #[test]

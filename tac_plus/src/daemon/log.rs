@@ -6,11 +6,13 @@
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::time::Duration;
 
 /// Lines that may wait for a slow reader.
 const QUEUE: usize = 4096;
+/// How long the end of the program waits for such a reader.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where to put lines. Cheap to copy.
 #[derive(Clone)]
@@ -19,8 +21,8 @@ pub struct Log {
     lost: Arc<AtomicU64>,
 }
 
-/// The writer. Joined at the end, after every [`Log`] is gone, so that nothing is lost then.
-pub struct Writer(JoinHandle<()>);
+/// The writer: tells when it has ended, which is after every [`Log`] is gone.
+pub struct Writer(Receiver<()>);
 
 impl Log {
     /// A log on standard error.
@@ -32,10 +34,14 @@ impl Log {
         let (lines, queue) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&lost);
-        let thread = std::thread::Builder::new()
+        let (alive, ended) = channel();
+        std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write(&queue, &count))?;
-        Ok((Self { lines, lost }, Writer(thread)))
+            .spawn(move || {
+                write(&queue, &count);
+                drop(alive);
+            })?;
+        Ok((Self { lines, lost }, Writer(ended)))
     }
 
     /// Logs a line. Text from the network in it must be escaped already.
@@ -47,10 +53,11 @@ impl Log {
 }
 
 impl Writer {
-    /// Waits until everything is written.
+    /// Waits until everything is written, but not for ever: whoever has stopped
+    /// reading, or a disk that hangs, must not keep the program from ending.
     pub fn finish(self) {
-        // The thread does not panic; if it did there would be nobody left to tell.
-        let _ = self.0.join();
+        // Nothing is ever sent: this ends with the thread or with the patience.
+        let _ = self.0.recv_timeout(PATIENCE);
     }
 }
 

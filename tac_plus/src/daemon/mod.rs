@@ -123,6 +123,8 @@ impl Daemon {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut user = signal(SignalKind::user_defined1())?;
+        // A file at its size limit is a failed write then, not the end of the process.
+        let _too_large = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
         let (stop, stopped) = watch::channel(false);
         for listener in listeners {
             shared
@@ -131,13 +133,20 @@ impl Daemon {
             tokio::spawn(accept(Arc::clone(&shared), listener, stopped.clone()));
         }
         drop(stopped);
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => reload(&shared, &self.configuration).await,
-                _ = user.recv() => reload(&shared, &self.configuration).await,
+        let reloads = async {
+            loop {
+                tokio::select! {
+                    _ = hangup.recv() => {}
+                    _ = user.recv() => {}
+                }
+                reload(&shared, &self.configuration).await;
             }
+        };
+        // Also from the middle of a reload, which a file system that hangs may hold.
+        tokio::select! {
+            () = reloads => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
         shared.log.line("stopping".to_owned());
         // Every task holds a receiver: when the last one is gone, all have ended.

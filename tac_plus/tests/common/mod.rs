@@ -12,6 +12,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -46,6 +48,7 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     lines: Receiver<String>,
+    unread: Arc<AtomicBool>,
     seen: Vec<String>,
     pub folder: tempfile::TempDir,
 }
@@ -53,6 +56,11 @@ pub struct Server {
 impl Server {
     /// Starts on a free port; records go to `acct` in its folder.
     pub fn start(configuration: &str) -> Self {
+        Self::start_under("-c 0", configuration)
+    }
+
+    /// As [`Server::start`], under a limit as the shell's `ulimit` takes it.
+    pub fn start_under(limit: &str, configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let accounting = folder.path().join("acct");
         let text = format!(
@@ -61,7 +69,9 @@ impl Server {
         );
         let path = folder.path().join("tac_plus.conf");
         std::fs::write(&path, text).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tac_plus"))
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")])
+            .arg(env!("CARGO_BIN_EXE_tac_plus"))
             .args(["-G", "-p", "0", "-B", "127.0.0.1", "-C"])
             .arg(&path)
             .stderr(Stdio::piped())
@@ -69,10 +79,15 @@ impl Server {
             .unwrap();
         let (sender, lines) = channel();
         let stderr = child.stderr.take().unwrap();
+        let unread = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&unread);
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
                     return;
+                }
+                while stopped.load(Ordering::Relaxed) {
+                    std::thread::park();
                 }
             }
         });
@@ -81,12 +96,18 @@ impl Server {
             child,
             address,
             lines,
+            unread,
             seen: Vec::new(),
             folder,
         };
         let line = server.wait_for_line("listening on");
         server.address = line.rsplit(' ').next().unwrap().parse().unwrap();
         server
+    }
+
+    /// From now on its standard error stays open and nobody reads it.
+    pub fn stop_reading_lines(&self) {
+        self.unread.store(true, Ordering::Relaxed);
     }
 
     pub fn configuration_path(&self) -> PathBuf {
