@@ -352,6 +352,42 @@ fn a_dialogue_nobody_answers_and_an_idle_connection_are_closed() {
 }
 
 #[test]
+fn dialogues_that_are_given_up_without_a_word_take_no_place_for_long() {
+    let mut limits = Limits {
+        answer: SHORT,
+        ..Limits::default()
+    };
+    limits.connection.sessions = 1;
+    let mut wire = daemon(limits);
+    let ask = |wire: &mut Wire, id| {
+        let start = start(AuthenType::Ascii, "alice", b"");
+        wire.ask(id, 1, V0, true, &start).status()
+    };
+    assert_eq!(ask(&mut wire, 1), "GETPASS");
+    // Other traffic keeps the connection itself alive meanwhile.
+    let end = std::time::Instant::now() + common::PATIENCE;
+    let mut id = 1;
+    while {
+        id += 1;
+        ask(&mut wire, id) == "ERROR"
+    } {
+        assert!(std::time::Instant::now() < end, "the place is never free");
+    }
+}
+
+#[test]
+fn an_answer_that_comes_too_late_harms_no_other_session() {
+    let server = Server::start(CONFIGURATION);
+    let mut wire = server.connect();
+    wire.ask(1, 1, V0, true, &start(AuthenType::Ascii, "alice", b""));
+    let reply = wire.ask(77, 3, V0, true, &say("alice-login"));
+    assert_eq!(reply.status(), "ERROR");
+    let reply = wire.ask(1, 3, V0, true, &say("alice-login"));
+    assert_eq!(reply.status(), "PASS");
+    assert!(wire.is_closed(), "no new session begins");
+}
+
+#[test]
 fn a_client_with_too_many_connections_is_refused_the_next() {
     let mut first = daemon(Limits {
         connections_per_client: 1,

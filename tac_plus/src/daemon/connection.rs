@@ -31,6 +31,8 @@ const LINGER: Duration = Duration::from_secs(1);
 struct Running {
     policy: Arc<Policy>,
     session: Session,
+    /// When its last packet came.
+    since: Instant,
 }
 
 /// What the connection waits for, which decides how long.
@@ -168,6 +170,10 @@ impl Talk<'_> {
     /// Answers everything that has arrived whole; tells whether anything had.
     async fn answer(&mut self) -> io::Result<bool> {
         self.refresh();
+        // Dialogues that were given up without a word must not fill the connection.
+        let limit = self.shared.limits.answer;
+        self.connection
+            .end_where(|running| running.since.elapsed() >= limit);
         let mut progress = false;
         while let Some(event) = self.connection.poll() {
             progress = true;
@@ -185,7 +191,9 @@ impl Talk<'_> {
                     let running = state.get_or_insert_with(|| Running {
                         policy: Arc::clone(&self.policy),
                         session: Session::new(self.address, Arc::clone(&self.client)),
+                        since: Instant::now(),
                     });
+                    running.since = Instant::now();
                     let input = match request {
                         Request::Start(start) => Input::Start(start, version),
                         Request::Continue(more) => Input::Continue(more),
@@ -200,7 +208,11 @@ impl Talk<'_> {
                 self.flush().await?;
             }
         }
-        self.finish_records().await;
+        if !self.storing.is_empty() {
+            // Whoever has an answer does not wait for others' records.
+            self.flush().await?;
+            self.finish_records().await;
+        }
         self.flush().await?;
         Ok(progress)
     }

@@ -241,6 +241,12 @@ impl<'k, S> Connection<'k, S> {
         } else {
             self.drain();
             self.error_reply(header);
+            if let Error::Seq { .. } = error
+                && self.find(header.session_id).is_none()
+            {
+                // The answer to a question that was given up: the others go on.
+                return Event::Refused(Refusal::Packet(error));
+            }
         }
         self.close(error)
     }
@@ -336,6 +342,17 @@ impl<'k, S> Connection<'k, S> {
     pub fn end(&mut self, session_id: u32) {
         self.sessions.retain(|session| session.id != session_id);
         if self.mode == Mode::Plain {
+            self.drain();
+        }
+    }
+
+    /// Ends the sessions that wait for the client and whose state is `stale`.
+    pub fn end_where(&mut self, mut stale: impl FnMut(&S) -> bool) {
+        let before = self.sessions.len();
+        self.sessions.retain(|session| {
+            session.unanswered || !session.state.as_ref().is_some_and(&mut stale)
+        });
+        if self.mode == Mode::Plain && self.sessions.len() < before {
             self.drain();
         }
     }
