@@ -157,15 +157,14 @@ impl<'a> Translator<'a> {
                     self.last = Last::Nothing;
                 }
                 b'^' | b'$' => {
-                    self.out.push(char::from(byte));
-                    self.last = Last::Nothing;
+                    self.edge(&char::from(byte).to_string());
                 }
                 b'.' => self.atom("."),
                 b'*' | b'+' | b'?' => self.repeat(&char::from(byte).to_string())?,
-                b'{' => match self.interval() {
-                    Some(interval) => self.repeat(&interval)?,
-                    None => self.literal(b'{'),
-                },
+                b'{' => {
+                    let interval = self.interval().ok_or("a '{' that begins no '{2,3}'")?;
+                    self.repeat(&interval)?;
+                }
                 other => self.literal(other),
             }
         }
@@ -187,6 +186,12 @@ impl<'a> Translator<'a> {
         self.out.push_str(text);
     }
 
+    /// A place between characters, which cannot be repeated.
+    fn edge(&mut self, text: &str) {
+        self.last = Last::Nothing;
+        self.out.push_str(text);
+    }
+
     fn literal(&mut self, byte: u8) {
         self.last = Last::Atom(self.out.len());
         push_literal(&mut self.out, byte);
@@ -205,7 +210,7 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    /// `{2}`, `{2,}`, `{,3}`, `{2,3}` after the brace; anything else leaves the brace a character.
+    /// `{2}`, `{2,}`, `{,3}`, `{2,3}` after the brace.
     fn interval(&mut self) -> Option<String> {
         let rest = self.input.get(self.at..)?;
         let end = rest.iter().position(|byte| *byte == b'}')?;
@@ -234,17 +239,15 @@ impl<'a> Translator<'a> {
                 Ok(())
             }
             Some(edge @ (b'b' | b'B' | b'<' | b'>')) => {
-                self.out.push('\\');
-                self.out.push(char::from(edge));
-                self.last = Last::Nothing;
+                self.edge(&format!("\\{}", char::from(edge)));
                 Ok(())
             }
             Some(b'`') => {
-                self.out.push_str("\\A");
+                self.edge("\\A");
                 Ok(())
             }
             Some(b'\'') => {
-                self.out.push_str("\\z");
+                self.edge("\\z");
                 Ok(())
             }
             Some(other) => {
@@ -264,6 +267,8 @@ impl<'a> Translator<'a> {
             self.out.push('^');
         }
         let first = self.at;
+        // Whether a range can begin with what was read last.
+        let mut after_one = false;
         loop {
             match self.take().ok_or(OPEN)? {
                 b']' if self.at - 1 > first => break,
@@ -277,16 +282,29 @@ impl<'a> Translator<'a> {
                     self.out.push('[');
                     self.out.push_str(class);
                     self.at += end + 2;
+                    after_one = false;
+                    continue;
                 }
                 b'[' if matches!(self.input.get(self.at), Some(b'.' | b'=')) => {
                     return Err("collating elements are not supported".to_owned());
                 }
-                // A range, unless it stands first or last.
+                // A range, unless it stands first or last. Its end is taken here: the
+                // `regex` crate gives `--` in a set a meaning of its own.
                 b'-' if self.at - 1 > first && self.input.get(self.at) != Some(&b']') => {
-                    self.out.push('-')
+                    let end = self.take().ok_or(OPEN)?;
+                    let is_name =
+                        end == b'[' && matches!(self.input.get(self.at), Some(b':' | b'.' | b'='));
+                    if !after_one || is_name {
+                        return Err("a '-' in '[...]' that is between no two characters".to_owned());
+                    }
+                    self.out.push('-');
+                    push_literal(&mut self.out, end);
+                    after_one = false;
+                    continue;
                 }
                 other => push_literal(&mut self.out, other),
             }
+            after_one = true;
         }
         self.out.push(']');
         self.last = Last::Atom(start);
@@ -350,9 +368,12 @@ mod tests {
             (r"^[[:digit:]]+$", "123", true),
             (r"^[a-]$", "-", true),
             (r"^[+--]$", ",", true),
+            (r"^[ --/]$", "&", true),
+            (r"^[^ --/]$", "&", false),
+            (r"^[ --/]$", ".", false),
+            (r"^[--/]$", ".", true),
             (r"^a{2}$", "aa", true),
             (r"^a{,2}$", "", true),
-            (r"^a{x}$", "a{x}", true),
             (r"^a)$", "a)", true),
             (r"^(a|b)*c$", "abac", true),
             (r"\<show\>", "do show x", true),
@@ -366,7 +387,22 @@ mod tests {
     #[test]
     fn what_has_no_meaning_is_an_error() {
         for pattern in [
-            "*", "+a", "(a", "[a", r"a\", r"(a)\1", "a|*", "(?i)a", "[[.x.]]", "[b-a]",
+            "*",
+            "+a",
+            "(a",
+            "[a",
+            r"a\",
+            r"(a)\1",
+            "a|*",
+            "(?i)a",
+            "[[.x.]]",
+            "[b-a]",
+            "[a-c-e]",
+            "[[:alpha:]-z]",
+            "[a-[:digit:]]",
+            r"a\`*",
+            "a{x}",
+            "a{",
         ] {
             assert!(Pattern::new(pattern.as_bytes()).is_err(), "{pattern}");
         }
