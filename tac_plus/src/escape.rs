@@ -9,8 +9,12 @@ use std::fmt;
 /// Shows bytes escaped; an empty field is `unknown`, as in the original's lines.
 pub(crate) struct Field<'a>(pub(crate) &'a [u8]);
 
-/// As [`Field`], with blanks and quotes escaped too: one word of a `key=value` line.
+/// As [`Field`], with every kind of blank and quotes escaped too: one word of a
+/// `key=value` line.
 pub(crate) struct Word<'a>(pub(crate) &'a [u8]);
+
+/// As [`Field`], to stand between single quotes in such a line.
+pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,7 +24,13 @@ impl fmt::Display for Field<'_> {
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write(f, self.0, |c| matches!(c, ' ' | '\'' | '"'))
+        write(f, self.0, |c| c.is_whitespace() || matches!(c, '\'' | '"'))
+    }
+}
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(f, self.0, |c| c == '\'')
     }
 }
 
@@ -46,7 +56,7 @@ fn write(f: &mut fmt::Formatter<'_>, bytes: &[u8], more: fn(char) -> bool) -> fm
 /// LINE SEPARATOR, PARAGRAPH SEPARATOR and the marks that turn text around: what a
 /// viewer shows must be what is in the file.
 fn is_line_break_elsewhere(c: char) -> bool {
-    matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(c, '\u{061c}' | '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn octal(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
@@ -76,5 +86,11 @@ mod tests {
             Word(b"a port=x 'y'").to_string(),
             "a\\040port=x\\040\\047y\\047"
         );
+        assert_eq!(
+            Word("a\u{a0}b\u{3000}c\u{61c}".as_bytes()).to_string(),
+            "a\\302\\240b\\343\\200\\200c\\330\\234",
+            "blanks to whoever matches lines with \\s, and a mark that turns text around"
+        );
+        assert_eq!(Quoted(b"bye' x=y").to_string(), "bye\\047 x=y");
     }
 }

@@ -16,11 +16,13 @@ use super::author::{self, Decision};
 use super::draft::Credential;
 use super::login::{self, Purpose};
 use super::{Client, Policy};
-use crate::escape::{Field, Word};
+use crate::escape::{Field, Quoted, Word};
 
 /// GETUSER is asked this often (RFC 8907 section 5.4.2.1 recommends it).
 const USER_ROUNDS: u8 = 3;
 const USER_PROMPT: &[u8] = b"\nUser Access Verification\n\nUsername: ";
+/// As much of a client's reason is worth a place in the log.
+const REASON: usize = 255;
 const PASSWORD_PROMPT: &[u8] = b"Password: ";
 
 /// What reaches a session.
@@ -296,7 +298,10 @@ impl Session {
     fn aborted(&self, login: &Login, answer: &AuthenContinue<'_>) -> Step {
         let why = match answer.data {
             [] => "aborted by the client".to_owned(),
-            reason => format!("aborted by the client: {}", Field(reason)),
+            reason => {
+                let reason = reason.get(..REASON).unwrap_or(reason);
+                format!("aborted by the client: {}", Quoted(reason))
+            }
         };
         Step::Silence(Some(self.log(login, Err(&why))))
     }
@@ -337,7 +342,7 @@ impl Session {
         let asked: Vec<String> = request
             .args
             .raw()
-            .map(|argument| Field(argument).to_string())
+            .map(|argument| Quoted(argument).to_string())
             .collect();
         let result = match decision.status {
             AuthorStatus::PassAdd | AuthorStatus::PassRepl => "accepted",
@@ -345,7 +350,7 @@ impl Session {
             _ => "rejected",
         };
         let (user, from) = (Word(request.user), Word(request.rem_addr));
-        let asked = asked.join(" ").replace('\'', "\\047");
+        let asked = asked.join(" ");
         format!(
             "authorization user={user} args='{asked}' client={from} device={} result={result}",
             self.address

@@ -318,7 +318,7 @@ fn an_abort_ends_the_session_without_a_word_and_logs_the_reason_escaped() {
     talk.start(start(AuthenType::Ascii, "alice", b""));
     let end = talk.step(Input::Continue(AuthenContinue {
         user_msg: b"alice login",
-        data: b"gone\n",
+        data: b"gone' result='x\n",
         abort: true,
     }));
     assert!(
@@ -326,9 +326,21 @@ fn an_abort_ends_the_session_without_a_word_and_logs_the_reason_escaped() {
         "{end}"
     );
     assert!(
-        end.ends_with("reason='aborted by the client: gone\\012'"),
+        end.ends_with("reason='aborted by the client: gone\\047 result=\\047x\\012'"),
         "{end}"
     );
+}
+
+#[test]
+fn a_reason_of_64_kilobytes_is_not_logged_whole() {
+    let mut talk = Talk::from(ONE);
+    talk.start(start(AuthenType::Ascii, "alice", b""));
+    let end = talk.step(Input::Continue(AuthenContinue {
+        user_msg: b"",
+        data: &[b'x'; 60_000],
+        abort: true,
+    }));
+    assert!(end.len() < 500, "{}", end.len());
 }
 
 #[test]
