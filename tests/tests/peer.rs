@@ -41,19 +41,12 @@ fn a_peer_answers_by_its_script_and_writes_down_what_it_saw() -> Result {
 }
 
 #[test]
-fn a_forged_reply_is_no_pass_for_the_client_of_pypi_either() -> Result {
-    for forged in [Forged::Secret, Forged::ShortBody] {
-        let stage = Stage::builder().start()?;
-        let peer = stage.peer(
-            "127.0.0.1:49",
-            &Script::authen([Step::pass().forged(forged)]),
-        )?;
-        let login = interop::pypi(&stage, "127.0.0.1", "pap", &["authenticate", "-p", "pw1"])?;
-        assert!(
-            !login.stdout.contains("status: PASS"),
-            "{forged:?}: {login}"
-        );
-        assert_eq!(peer.seen("start")?[0].text, "pw1");
-    }
+fn a_forged_reply_goes_out_as_forged() -> Result {
+    let stage = Stage::builder().start()?;
+    let script = Script::authen([Step::pass().forged(Forged::ShortBody)]);
+    let peer = stage.peer("127.0.0.1:49", &script)?;
+    let login = interop::pypi(&stage, "127.0.0.1", "pap", &["authenticate", "-p", "pw1"])?;
+    assert!(!login.stdout.contains("status: PASS"), "{login}");
+    assert_eq!(peer.seen("start")?[0].text, "pw1");
     Ok(())
 }
