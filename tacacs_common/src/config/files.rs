@@ -73,9 +73,10 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Refusal> {
 pub(super) fn read_secret(asked: &SecretFile) -> Result<Secret, Error> {
     let path = asked.path.as_path();
     let refused = |refusal| match refusal {
-        Refusal::Missing(text) | Refusal::Unopened(text) => {
-            Error::one(asked.place.clone(), format!("the secret_file {text}"))
-        }
+        Refusal::Missing(text) | Refusal::Unopened(text) => Error::one(
+            asked.place.clone(),
+            format!("the secret_file {} {text}", path.display()),
+        ),
         Refusal::Bad(text) => Error::one(Place::path(path), text),
     };
     // A link may be turned to another file by whoever owns its folder.

@@ -292,13 +292,13 @@ fn a_secret_file_of_the_wrong_kind_or_content_is_refused() {
     fs::remove_file(&path).unwrap();
     assert_eq!(
         refusal(&folder, &server),
-        "tacplus.conf:3: the secret_file does not exist"
+        "tacplus.conf:3: the secret_file tacplus.secret does not exist"
     );
     let real = folder.path().join("real");
     write(&real, SECRET, 0o600);
     symlink(&real, &path).unwrap();
     assert_eq!(
         refusal(&folder, &server),
-        "tacplus.conf:3: the secret_file is a symbolic link: name the file itself"
+        "tacplus.conf:3: the secret_file tacplus.secret is a symbolic link: name the file itself"
     );
 }
