@@ -46,7 +46,7 @@ pub(crate) struct Common {
     /// tacacs+ server address: a name, an address or unix:/path
     #[arg(short = 'H', long, global = true)]
     pub(crate) host: Option<String>,
-    /// user privilege level, 0 to 15 [default: 0, with --enable 15]; an authorization with a lower one is refused
+    /// user privilege level, 0 to 15 [default: 0, with --enable 15]; an authorization that grants a lower one counts as refused
     #[arg(short = 'l', long, global = true, value_parser = clap::value_parser!(u8).range(0..=15))]
     pub(crate) priv_lvl: Option<u8>,
     /// authentication type [default: ascii with -H, else as configured]
