@@ -12,7 +12,7 @@ PACKAGES := gcc libc6-dev libpam0g-dev openssh-server openssh-client sudo passwd
 
 PROGRAMS := -p pam_tacplus_rs -p tac_plus -p tacacs_client
 
-.PHONY: help build install demo test lint fmt bench setup clean
+.PHONY: help build install demo test lint fmt bench setup setup-packages setup-demo clean
 
 help:
 	@echo 'make build     the PAM module, the server and the clients, in target/release'
@@ -23,6 +23,7 @@ help:
 	@echo 'make fmt       format the sources'
 	@echo 'make bench     the benchmarks'
 	@echo 'make setup     install what the tests need (Debian)'
+	@echo 'make clean     throw away what was built'
 
 build:
 	$(CARGO) build --release --locked $(PROGRAMS)
@@ -36,6 +37,7 @@ install: build
 	    install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; \
 	done
 	install -D -m 0644 packaging/tacplus.conf $(DESTDIR)$(PREFIX)/share/doc/tacplus/tacplus.conf
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/tacplus/pam packaging/pam/*
 
 demo: setup-demo build
 	$(CARGO) build --quiet --locked -p e2e --bins
