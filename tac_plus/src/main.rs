@@ -149,25 +149,25 @@ fn run(options: &Options, log: &Log) -> Result<(), String> {
     for warning in &loaded.warnings {
         log.line(warning.clone());
     }
-    raise_descriptor_limit(log);
+    let limits = Limits::default().within(raise_descriptor_limit(log));
     // One thread answers everybody: a request takes microseconds. What takes
     // longer (the accounting file, a reload) has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let ended = runtime.block_on(serve(options, loaded, log));
+    let ended = runtime.block_on(serve(options, loaded, limits, log));
     // Connections that outlived the grace period end here and let go of the log.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(options: &Options, loaded: Loaded, log: &Log) -> Result<(), String> {
+async fn serve(options: &Options, loaded: Loaded, limits: Limits, log: &Log) -> Result<(), String> {
     let listeners = listen(&options.bind, options.port)?;
     let daemon = Daemon {
         configuration: options.configuration.clone(),
         policy: loaded.policy,
-        limits: Limits::default(),
+        limits,
         log: log.clone(),
     };
     daemon
@@ -224,8 +224,9 @@ fn keep_memory_private() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
-/// A connection is a descriptor, and the usual soft limit of 1024 is low.
-fn raise_descriptor_limit(log: &Log) {
+/// A connection is a descriptor, and the usual soft limit of 1024 is low. Tells how
+/// many there may be now.
+fn raise_descriptor_limit(log: &Log) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -235,4 +236,6 @@ fn raise_descriptor_limit(log: &Log) {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         log.line(format!("cannot raise the limit of open files: {error}"));
     }
+    let now = getrlimit(Resource::Nofile).current;
+    now.map_or(usize::MAX, |now| usize::try_from(now).unwrap_or(usize::MAX))
 }

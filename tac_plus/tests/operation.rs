@@ -10,7 +10,7 @@ mod common;
 
 use std::process::{Command, Output};
 
-use common::{CONFIGURATION, SECRET, Server, arguments, author, pap, say, start};
+use common::{CONFIGURATION, SECRET, Server, Wire, acct, arguments, author, pap, say, start};
 use tacacs_common::packet::{AuthenType, Version};
 
 fn run(arguments: &[&str], configuration: &str) -> Output {
@@ -265,6 +265,27 @@ fn a_file_at_its_size_limit_is_an_error_and_not_the_end() {
     assert_eq!(answers.last().map(String::as_str), Some("ERROR"));
     let stored = answers.iter().filter(|answer| *answer == "SUCCESS").count();
     assert_eq!(server.records().len(), stored, "no half record");
+}
+
+#[test]
+fn connections_cannot_use_up_the_descriptors_that_a_rotation_and_a_reload_need() {
+    let mut server = Server::start_under("-n 20", CONFIGURATION);
+    let mut first = server.connect();
+    let args = arguments(&["task_id=1", "service=shell"]);
+    let record = acct(2, &args);
+    let stored = |wire: &mut Wire, id| wire.ask(id, 1, Version::DEFAULT, true, &record).acct();
+    assert_eq!(stored(&mut first, 1), "SUCCESS");
+    let _idle: Vec<Wire> = (0..30).map(|_| server.connect()).collect();
+    server.wait_for_line("refused: too many connections");
+    std::fs::rename(
+        server.accounting_path(),
+        server.folder.path().join("rotated"),
+    )
+    .unwrap();
+    assert_eq!(stored(&mut first, 2), "SUCCESS");
+    assert_eq!(server.records().len(), 1);
+    server.signal("HUP");
+    server.wait_for_line("configuration reloaded");
 }
 
 #[test]

@@ -29,6 +29,24 @@ pub struct Limits {
     pub stop: Duration,
 }
 
+/// Descriptors that are kept for everything but connections: listeners, the runtime,
+/// the accounting file, a configuration being read.
+const OTHER_DESCRIPTORS: usize = 16;
+
+impl Limits {
+    /// No more connections than there are descriptors for them. A client that is
+    /// refused asks another server at once; one that nobody can accept waits, and
+    /// without a descriptor nothing can be reloaded or rotated either. No client may
+    /// take more than half of them.
+    #[must_use]
+    pub fn within(mut self, descriptors: usize) -> Self {
+        let room = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1);
+        self.connections = self.connections.min(room);
+        self.connections_per_client = self.connections_per_client.min(room.div_ceil(2));
+        self
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -41,6 +59,28 @@ impl Default for Limits {
             idle: Duration::from_secs(600),
             write: Duration::from_secs(10),
             stop: Duration::from_secs(5),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_the_rest_and_a_client_leaves_half_of_them() {
+        for (descriptors, connections, per_client) in [
+            (1_048_576, 20_000, 2_000),
+            (1024, 1008, 504),
+            (20, 4, 2),
+            (3, 1, 1),
+        ] {
+            let limits = Limits::default().within(descriptors);
+            assert_eq!(
+                (limits.connections, limits.connections_per_client),
+                (connections, per_client),
+                "{descriptors}"
+            );
         }
     }
 }

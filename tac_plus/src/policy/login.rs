@@ -117,7 +117,8 @@ pub(super) fn check_start(
     };
     let proved = match start.challenge() {
         Ok(Some(challenge)) => answers(start, &challenge, expected),
-        _ => same(start.data, expected),
+        Ok(None) => same(start.data, expected),
+        Err(_) => false,
     };
     let explained = explain(policy, start.user, credential.is_some());
     finish(
