@@ -130,6 +130,61 @@ fn records_of_one_connection_are_stored_in_their_order() {
 }
 
 #[test]
+fn more_records_at_once_than_sessions_are_all_stored() {
+    let server = Server::start(CONFIGURATION);
+    let mut wire = server.connect();
+    let args = arguments(&["task_id=1"]);
+    let request = acct(2, &args);
+    let all: Vec<u8> = (1..=300)
+        .flat_map(|id| wire.packet(id, 1, V0, true, &request))
+        .collect();
+    wire.send(&all);
+    for id in 1..=300 {
+        let reply = wire.reply();
+        assert_eq!(
+            (reply.header.session_id, reply.acct().as_str()),
+            (id, "SUCCESS")
+        );
+    }
+    assert_eq!(server.records().len(), 300);
+}
+
+#[test]
+fn a_record_that_cannot_be_written_yet_delays_no_login_on_its_connection() {
+    let server = Server::start(CONFIGURATION);
+    let mut wire = server.connect();
+    let args = arguments(&["task_id=1"]);
+    assert_eq!(wire.ask(1, 1, V0, true, &acct(2, &args)).acct(), "SUCCESS");
+    let file = std::fs::File::options()
+        .append(true)
+        .open(server.accounting_path());
+    let file = file.unwrap();
+    let lock = rustix::fs::FlockOperation::LockExclusive;
+    rustix::fs::fcntl_lock(&file, lock).unwrap();
+    let bytes = wire.packet(2, 1, V0, true, &acct(4, &args));
+    wire.send(&bytes);
+    let reply = wire.ask(3, 1, V1, true, &pap("alice", "alice-pap"));
+    assert_eq!(reply.status(), "PASS");
+    drop(file);
+    let reply = wire.reply();
+    assert_eq!(
+        (reply.header.session_id, reply.acct().as_str()),
+        (2, "SUCCESS")
+    );
+}
+
+#[test]
+fn a_client_that_only_listens_any_more_still_gets_its_answer() {
+    let server = Server::start(CONFIGURATION);
+    let mut wire = server.connect();
+    let args = arguments(&["task_id=1"]);
+    let bytes = wire.packet(1, 1, V0, true, &acct(2, &args));
+    wire.send(&bytes);
+    wire.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(wire.reply().acct(), "SUCCESS");
+}
+
+#[test]
 fn after_a_wrong_secret_running_sessions_end_and_no_new_one_begins() {
     let mut server = Server::start(CONFIGURATION);
     let mut wire = server.connect();

@@ -22,8 +22,9 @@ use crate::sys::{self, LocalTime};
 const QUEUE: usize = 1024;
 /// Records in one write.
 const BATCH: usize = 256;
-/// How long another daemon may hold the lock before records are answered with ERROR.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long another daemon may hold the lock, and the queue may be full, before
+/// records are answered with ERROR.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where to put records.
 pub(super) struct Store(mpsc::Sender<Job>);
@@ -58,8 +59,10 @@ impl Store {
     /// dropped unheard, it is not.
     pub(super) async fn record(&self, line: Vec<u8>) -> oneshot::Receiver<bool> {
         let (done, result) = oneshot::channel();
-        // A writer that is gone drops `done`, which says "not stored".
-        let _ = self.0.send(Job::Record(line, done)).await;
+        // A writer that is gone or hangs drops `done`, which says "not stored".
+        let _ = (self.0)
+            .send_timeout(Job::Record(line, done), PATIENCE)
+            .await;
         result
     }
 
@@ -217,7 +220,7 @@ fn lock(file: &File) -> io::Result<()> {
         match rustix::fs::fcntl_lock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS)
-                if start.elapsed() < LOCK_PATIENCE =>
+                if start.elapsed() < PATIENCE =>
             {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -286,6 +289,7 @@ mod tests {
 
     fn stored(store: &Store, line: &str) -> bool {
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
             .build()
             .unwrap();
         runtime.block_on(async { store.record(line.into()).await.await.unwrap_or(false) })

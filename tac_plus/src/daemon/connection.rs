@@ -14,6 +14,7 @@ use tacacs_common::obfuscate::Protection;
 use tacacs_common::packet::{AcctReply, AuthenReply, AuthorReply, Error};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
@@ -100,7 +101,12 @@ impl Talk<'_> {
             // A client that always has more to say lets the others speak too.
             tokio::task::consume_budget().await;
             match self.receive() {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(0) => {
+                    // Somebody may still listen for what was asked before.
+                    self.finish_records().await;
+                    self.flush().await?;
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 Ok(_) => {
                     let progress = self.answer().await?;
                     self.note_progress(progress);
@@ -123,7 +129,8 @@ impl Talk<'_> {
         Ok(count)
     }
 
-    /// Waits for bytes, as long as the state allows, or for the daemon's end.
+    /// Waits for bytes, as long as the state allows, for a record to be stored, or
+    /// for the daemon's end.
     async fn wait(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<()> {
         let limits = &self.shared.limits;
         let limit = match self.waiting {
@@ -139,11 +146,37 @@ impl Talk<'_> {
                 return Ok(());
             }
         }
-        tokio::select! {
-            ready = self.stream.readable() => ready,
-            () = tokio::time::sleep(left) => Err(io::ErrorKind::TimedOut.into()),
+        let first = async {
+            match self.storing.front_mut() {
+                Some((_, result)) => result.await.unwrap_or(false),
+                None => std::future::pending().await,
+            }
+        };
+        let stored = tokio::select! {
+            ready = self.stream.readable() => return ready,
+            () = tokio::time::sleep(left) => return Err(io::ErrorKind::TimedOut.into()),
             // An error means that the daemon is gone, which is the same.
-            _ = stop.changed() => Ok(()),
+            _ = stop.changed() => return Ok(()),
+            stored = first => stored,
+        };
+        self.answer_records(stored);
+        self.note_progress(true);
+        self.flush().await
+    }
+
+    /// The first record is stored, or not; those after it may be done too: they share
+    /// their writes.
+    fn answer_records(&mut self, mut stored: bool) {
+        while let Some((session_id, _)) = self.storing.pop_front() {
+            self.answer_record(session_id, stored);
+            stored = match self
+                .storing
+                .front_mut()
+                .map(|(_, result)| result.try_recv())
+            {
+                None | Some(Err(TryRecvError::Empty)) => return,
+                Some(result) => result.unwrap_or(false),
+            };
         }
     }
 
@@ -175,7 +208,13 @@ impl Talk<'_> {
         self.connection
             .end_where(|running| running.since.elapsed() >= limit);
         let mut progress = false;
-        while let Some(event) = self.connection.poll() {
+        loop {
+            if self.connection.is_full() {
+                self.finish_records().await;
+            }
+            let Some(event) = self.connection.poll() else {
+                break;
+            };
             progress = true;
             match event {
                 Event::Refused(refusal) => {
@@ -207,11 +246,6 @@ impl Talk<'_> {
             if self.connection.output().len() > FLUSH {
                 self.flush().await?;
             }
-        }
-        if !self.storing.is_empty() {
-            // Whoever has an answer does not wait for others' records.
-            self.flush().await?;
-            self.finish_records().await;
         }
         self.flush().await?;
         Ok(progress)
@@ -250,18 +284,22 @@ impl Talk<'_> {
         }
     }
 
-    /// Waits for the records handed over, in order; meanwhile they share a write.
+    /// Waits for all records handed over, but not for a disk that hangs.
     async fn finish_records(&mut self) {
         while let Some((session_id, result)) = self.storing.pop_front() {
-            let stored = result.await.unwrap_or(false);
-            let Some(running) = self.connection.state(session_id) else {
-                continue;
-            };
-            let step = running.session.step(&running.policy, Input::Stored(stored));
-            if let Step::Reply(reply, line) = step {
-                self.log(line);
-                self.reply(session_id, &reply);
-            }
+            let stored = timeout(self.shared.limits.write, result).await;
+            self.answer_record(session_id, matches!(stored, Ok(Ok(true))));
+        }
+    }
+
+    fn answer_record(&mut self, session_id: u32, stored: bool) {
+        let Some(running) = self.connection.state(session_id) else {
+            return;
+        };
+        let step = running.session.step(&running.policy, Input::Stored(stored));
+        if let Step::Reply(reply, line) = step {
+            self.log(line);
+            self.reply(session_id, &reply);
         }
     }
 

@@ -192,7 +192,7 @@ impl<'k, S> Connection<'k, S> {
             self.drain();
             return Err(Refusal::NoNewSession);
         }
-        if self.sessions.len() >= self.limits.sessions {
+        if self.is_full() {
             self.error_reply(header);
             return Err(Refusal::TooManySessions);
         }
@@ -381,6 +381,11 @@ impl<'k, S> Connection<'k, S> {
     /// Whether a packet has begun and not ended.
     pub fn is_mid_packet(&self) -> bool {
         self.input.len() > self.done
+    }
+
+    /// Whether the next session would be one too many.
+    pub fn is_full(&self) -> bool {
+        self.sessions.len() >= self.limits.sessions
     }
 
     /// Whether a session runs, whosever turn it is.
