@@ -121,7 +121,9 @@ impl Writer {
         }
         let result = self.append(text);
         self.report(&result);
-        for done in waiting.drain(..) {
+        // From the last to the first: whoever waits for the first of several finds
+        // all of them done, and sends one packet of answers.
+        for done in waiting.drain(..).rev() {
             // A connection that has gone away does not wait any more.
             let _ = done.send(result.is_ok());
         }

@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::Shared;
 use crate::policy::{Client, Effect, Input, Policy, Reply, Session, Step};
@@ -146,6 +146,8 @@ impl Talk<'_> {
                 return Ok(());
             }
         }
+        // A record has its own end.
+        let limited = self.storing.is_empty();
         let first = async {
             match self.storing.front_mut() {
                 Some((_, result)) => result.await.unwrap_or(false),
@@ -154,7 +156,7 @@ impl Talk<'_> {
         };
         let stored = tokio::select! {
             ready = self.stream.readable() => return ready,
-            () = tokio::time::sleep(left) => return Err(io::ErrorKind::TimedOut.into()),
+            () = tokio::time::sleep(left), if limited => return Err(io::ErrorKind::TimedOut.into()),
             // An error means that the daemon is gone, which is the same.
             _ = stop.changed() => return Ok(()),
             stored = first => stored,
@@ -286,8 +288,9 @@ impl Talk<'_> {
 
     /// Waits for all records handed over, but not for a disk that hangs.
     async fn finish_records(&mut self) {
+        let end = tokio::time::Instant::now() + self.shared.limits.write;
         while let Some((session_id, result)) = self.storing.pop_front() {
-            let stored = timeout(self.shared.limits.write, result).await;
+            let stored = timeout_at(end, result).await;
             self.answer_record(session_id, matches!(stored, Ok(Ok(true))));
         }
     }
