@@ -170,6 +170,7 @@ mod tests {
             (DenyReason::FlagMismatch, "FAIL", Exit::Denied, true),
             (DenyReason::TooManyRounds, "FAIL", Exit::Denied, true),
             (DenyReason::Aborted, "FAIL", Exit::Denied, true),
+            (DenyReason::TooSlow, "FAIL", Exit::Denied, true),
             (
                 DenyReason::Refusal(Refusal::NotAPass),
                 "FAIL",

@@ -55,6 +55,8 @@ pub enum DenyReason {
     TooManyRounds,
     /// The person gave up.
     Aborted,
+    /// The person took longer than the server waits.
+    TooSlow,
     /// The request cannot be put in a packet without cutting it.
     Unsendable(Error),
     /// An approval that cannot be acted on.
@@ -74,6 +76,7 @@ impl fmt::Display for DenyReason {
             ),
             Self::TooManyRounds => f.write_str("the server asked too many questions"),
             Self::Aborted => f.write_str("the dialogue was given up"),
+            Self::TooSlow => f.write_str("the answer took longer than the server waits for it"),
             Self::Unsendable(error) => write!(f, "the request cannot be sent: {error}"),
             Self::Refusal(refusal) => refusal.fmt(f),
         }

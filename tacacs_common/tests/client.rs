@@ -708,6 +708,30 @@ fn a_person_who_types_slowly_cannot_get_a_server_held_down() {
 }
 
 #[test]
+fn nobody_makes_a_living_server_unreachable_by_waiting_until_it_hangs_up() {
+    let (hung_up, wait) = std::sync::mpsc::channel();
+    let peer = Peer::new(move |conn| {
+        if conn.receive().is_some() {
+            conn.reply(GETPASS);
+            conn.stream.shutdown(std::net::Shutdown::Both).unwrap();
+            hung_up.send(()).unwrap();
+        }
+    });
+    let mut setup = Setup::new(&[&peer]);
+    let patience = Duration::from_millis(50);
+    setup.config.servers[0].timeout = patience;
+    let outcome = setup.client().authenticate(&ALICE, Way::Ascii, &mut |_| {
+        wait.recv().unwrap();
+        thread::sleep(patience);
+        Some(Secret::from_slice(b"late"))
+    });
+    let Outcome::Deny(denial) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(denial.reason, DenyReason::TooSlow);
+}
+
+#[test]
 fn a_server_that_was_left_no_time_to_answer_is_not_held_down() {
     // The queue of this listener is full, so the kernel answers no SYN.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();

@@ -151,6 +151,12 @@ impl From<Trouble> for Fault {
 }
 
 impl LinkSession<'_> {
+    /// Whether the server ended the session, or said something out of turn, while it
+    /// was the client's turn.
+    pub(super) fn is_over(&self) -> bool {
+        is_readable(self.transport.as_fd())
+    }
+
     /// Sends a packet that has no reply.
     pub(super) fn tell<'b>(
         &mut self,

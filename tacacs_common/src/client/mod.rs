@@ -12,7 +12,7 @@ mod trouble;
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use budget::Budget;
 use link::{Fault, Link, LinkSession, ReplyLimit};
@@ -22,7 +22,7 @@ pub use trouble::Trouble;
 
 use crate::config::{Address, AgentFallback, Config, Roles, Server};
 use crate::escape;
-use crate::exchange::authen::{Ask, Authentication, End, How, Step, Who};
+use crate::exchange::authen::{Ask, Authentication, End, How, Step, What, Who};
 use crate::hold_down::{self, HeldSet, HoldDown};
 use crate::outcome::{Denial, DenyReason, Outcome, Unreachable};
 use crate::packet::{
@@ -320,10 +320,10 @@ impl<'c> Client<'c> {
 
     /// Keeps a connection on which a server decided, in single connection mode.
     fn keep<T>(&mut self, server: &Server, link: Link, visit: &Visit<T>) {
-        use DenyReason::{Aborted, FlagMismatch, TooManyRounds};
+        use DenyReason::{Aborted, FlagMismatch, TooManyRounds, TooSlow};
         let decided = match visit {
             // Forged, or left in the middle, where the server may still say something.
-            Visit::Settled(Err((FlagMismatch | Aborted | TooManyRounds, _))) => false,
+            Visit::Settled(Err((FlagMismatch | Aborted | TooManyRounds | TooSlow, _))) => false,
             Visit::Settled(_) => true,
             Visit::Next(_) | Visit::Stay(_) => false,
         };
@@ -447,21 +447,39 @@ fn authenticate_at(
             Step::Done(end) => return ended(end, server, &reply, continued),
             Step::Ask(question) => question,
         };
+        let asked = Instant::now();
         let Some(answer) = ask(&question) else {
             abort(&mut session, server, budget);
             return Visit::deny(DenyReason::Aborted, b"");
         };
+        // Unreachable would let whoever waits long enough go on to what the host does
+        // without servers, for which a second factor may not be needed.
+        if session.is_over() && asked.elapsed() >= server.timeout && is_alive(server, budget) {
+            return Visit::deny(DenyReason::TooSlow, b"");
+        }
         let next = AuthenContinue {
             user_msg: answer.expose(),
             data: b"",
             abort: false,
         };
         continued = true;
-        body = match session.ask(&next, ReplyLimit::Slow(slow), server.timeout, budget) {
+        // Behind a name, which nobody typed, no telephone has to be waited for.
+        let limit = match question.what {
+            What::User => ReplyLimit::Quick,
+            What::Pass | What::Data => ReplyLimit::Slow(slow),
+        };
+        body = match session.ask(&next, limit, server.timeout, budget) {
             Ok(body) => body,
             Err(fault) => return Visit::fault(fault, true),
         };
     }
+}
+
+/// Whether the server takes connections.
+fn is_alive(server: &Server, budget: &mut Budget) -> bool {
+    budget
+        .spend(server.timeout, |wait| connect::connect(server, wait))
+        .is_ok()
 }
 
 fn abort(session: &mut LinkSession<'_>, server: &Server, budget: &mut Budget) {
