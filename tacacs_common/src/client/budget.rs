@@ -31,12 +31,18 @@ impl Budget {
     }
 
     /// Runs `wait` with a limit of `timeout` or of what is left, and takes the
-    /// time it used off.
+    /// time it used off: no more than its limit, since beyond it this process was
+    /// stopped. Who calls su can do that, and must not use up the server's time.
     pub(super) fn spend<T>(&mut self, timeout: Duration, wait: impl FnOnce(&Wait) -> T) -> T {
         let limit = Wait::new(timeout.min(self.left));
         let result = wait(&limit);
-        self.left = self.left.saturating_sub(limit.elapsed());
+        self.take(limit.elapsed().min(limit.limit));
         result
+    }
+
+    /// Takes time off that no limit held back.
+    pub(super) fn take(&mut self, time: Duration) {
+        self.left = self.left.saturating_sub(time);
     }
 }
 
@@ -73,6 +79,16 @@ impl Wait {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_that_overslept_takes_no_more_than_its_limit() {
+        let mut budget = Budget::new(Duration::from_millis(30));
+        budget.spend(Duration::from_millis(10), |wait| {
+            std::thread::sleep(Duration::from_millis(50));
+            assert_eq!(wait.remaining(), None);
+        });
+        assert_eq!(budget.left, Duration::from_millis(20));
+    }
 
     #[test]
     fn waits_share_the_deadline_and_each_has_its_own_limit() {

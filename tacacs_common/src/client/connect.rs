@@ -264,8 +264,13 @@ fn timespec(limit: Duration) -> Timespec {
 /// `TimedOut` at the end of the wait.
 pub(super) fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, wait: &Wait) -> io::Result<()> {
     loop {
-        let remaining = wait.remaining().ok_or(io::ErrorKind::TimedOut)?;
-        match poll(&mut [PollFd::new(&fd, flags)], Some(&timespec(remaining))) {
+        // At the end one more look: while this process was stopped the server went on.
+        let remaining = wait.remaining();
+        let limit = timespec(remaining.unwrap_or_default());
+        match poll(&mut [PollFd::new(&fd, flags)], Some(&limit)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) if remaining.is_none() => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
             Ok(_) => return Ok(()),
             Err(error) => return Err(error.into()),

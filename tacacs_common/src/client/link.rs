@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use zeroize::Zeroizing;
@@ -51,7 +51,13 @@ impl Link {
         if secret.is_none() && !is_protected {
             return Err(Trouble::NoSecret);
         }
-        let transport = budget.spend(server.timeout, |wait| connect(server, wait))?;
+        let begun = Instant::now();
+        let connected = budget.spend(server.timeout, |wait| connect(server, wait));
+        if let Err(Trouble::Resolve(_)) = connected {
+            // The resolver knows no limits, and what it used is used.
+            budget.take(begun.elapsed().saturating_sub(server.timeout));
+        }
+        let transport = connected?;
         Ok(Self {
             transport: Some(transport),
             secret,
