@@ -7,13 +7,12 @@
 //! of that session and must not take its record over.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
 use tacacs_common::packet::{AuthenMethod, AuthenType, PrivLvl};
-use tacacs_common::statefile::Folder;
+use tacacs_common::statefile::{self, Folder};
 
 use crate::call::{Now, Site};
 use crate::session::Session;
@@ -48,7 +47,12 @@ pub(crate) fn create(site: &Site, session: &Session, uid: Option<u32>) -> io::Re
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
         Err(error) => return Err(error),
     };
-    file.write_all(text(session).as_bytes())?;
+    // With regard to the limit on file sizes that su's caller may have set.
+    if let Err(error) = statefile::write_durably(&mut file, text(session).as_bytes()) {
+        // Half a record would stand in the way of the session's next one.
+        let _ = folder.remove(OsStr::new(&name));
+        return Err(error);
+    }
     Ok(Some(audit))
 }
 
@@ -75,12 +79,10 @@ pub(crate) fn close(site: &Site, session: &Session) {
     if value(&text, "closed").is_some() {
         return;
     }
-    let flags = OFlags::WRONLY | OFlags::APPEND;
-    let opened = Folder::open(&site.sessions).and_then(|folder| folder.open_file(&name, flags));
-    if let Ok(mut file) = opened {
-        // The record goes by itself when no process is left: nothing depends on it.
-        let _ = writeln!(file, "closed={}", site.now.unix);
-    }
+    let closed = format!("{text}closed={}\n", site.now.unix);
+    // The record goes by itself when no process is left: nothing depends on this.
+    let _ = Folder::open(&site.sessions)
+        .and_then(|folder| folder.replace(&name, closed.as_bytes(), 0o644));
 }
 
 /// The name and the text of this session's own record.
