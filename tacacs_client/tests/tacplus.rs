@@ -78,6 +78,25 @@ fn check_lists_everything_that_is_wrong_with_its_line() {
 }
 
 #[test]
+fn check_warns_of_what_loads_and_is_not_there_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |text: &str| {
+        let path = private(&folder, "tacplus.conf", text);
+        run(program(PROGRAM).args(["check", "--config"]).arg(&path))
+    };
+    let ended = check("[server one]\naddress = 192.0.2.1\ntls = yes\n");
+    assert_eq!(ended.code, 0);
+    for warned in ["write mode = local", "'one' is not asked: TLS"] {
+        assert!(ended.stderr.contains(warned), "{}", ended.stderr);
+    }
+    let secret = support::KEY;
+    let ended = check(&format!(
+        "[server one]\naddress = 192.0.2.1\nsecret = {secret}\n[mapping]\nmode = local\n"
+    ));
+    assert!(!ended.stderr.contains("not there yet"), "{}", ended.stderr);
+}
+
+#[test]
 fn check_opens_the_secret_files() {
     if !rustix::process::geteuid().is_root() {
         // Only root may: others are told so instead.

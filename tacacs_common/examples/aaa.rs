@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! TACACS_PLUS_PWD=password cargo run -p tacacs_common --example aaa -- \
-//!     192.0.2.1 /etc/tacplus.d/secret alice
+//!     192.0.2.1 /etc/tacplus/primary.secret alice
 //! ```
 #![allow(clippy::print_stdout, reason = "an example shows what it got")]
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tacacs_common::config::{Config, Error};
+use tacacs_common::config::{Config, Error, Mode};
 
 use super::NAME;
 use crate::exit::{Exit, Failure};
@@ -20,12 +20,32 @@ pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
     for warning in &config.warnings {
         output::tell(NAME, format_args!("warning: {warning}"));
     }
+    warn_of_what_is_not_there_yet(&config);
     let secrets_are_right = check_secrets(&config);
     output::result(config.show());
     if secrets_are_right {
         Ok(Exit::Pass)
     } else {
         Ok(Exit::Usage)
+    }
+}
+
+/// What a file may say already and no program here does yet: it loads, and the
+/// first login would show that nothing came of it.
+fn warn_of_what_is_not_there_yet(config: &Config) {
+    if config.mapping.mode != Mode::Local {
+        output::tell(
+            NAME,
+            "warning: mode = unique and mode = shared count on the name lookup, which is not \
+             there yet: write mode = local in [mapping]",
+        );
+    }
+    for server in config.servers.iter().filter(|server| server.tls.is_some()) {
+        let name = &server.name;
+        output::tell(
+            NAME,
+            format_args!("warning: server '{name}' is not asked: TLS is not there yet"),
+        );
     }
 }
 
