@@ -1,6 +1,6 @@
 //! `su`, `sudo` and `passwd`: the other programs that load the module.
 
-use e2e::scene::{self, PASSWORD, STACK, records};
+use e2e::scene::{self, LOCAL_PASSWORD, PASSWORD, STACK, records};
 use e2e::{Result, Script, Step};
 
 const SERVER: &str = "127.0.0.1:49";
@@ -121,6 +121,34 @@ fn passwd_changes_the_password_on_the_server_in_one_dialogue() -> Result {
         before,
         "the local password is another matter"
     );
+    Ok(())
+}
+
+#[test]
+fn an_expired_local_password_is_changed_here_and_not_on_the_server() -> Result {
+    let password = "password required  pam_tacplus.so";
+    let stack = STACK.replace(
+        password,
+        "password [success=done ignore=ignore default=die] pam_tacplus.so\n\
+         password required pam_unix.so",
+    );
+    let stage = scene::host(&[SERVER], "").pam("su", &stack).start()?;
+    let peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
+    stage.sh("chage -d 0 bob")?.success()?;
+
+    let su = stage
+        .dialog(&["su", "-", "bob", "-c", "whoami"])
+        .as_user("alice");
+    let su = su
+        .answer("Password:", PASSWORD)
+        .answer("Current password:", LOCAL_PASSWORD)
+        .answer("New password:", "correct-horse-7-battery")
+        .answer("Retype new password:", "correct-horse-7-battery")
+        .run()?;
+
+    assert!(su.stdout.ends_with("bob\n"), "{su}{}", stage.logs());
+    let asked: Vec<String> = peer.seen("start")?.into_iter().map(|s| s.action).collect();
+    assert_eq!(asked, ["LOGIN"], "the server's password has not expired");
     Ok(())
 }
 

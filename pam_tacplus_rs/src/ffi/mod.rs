@@ -116,6 +116,11 @@ unsafe extern "C" fn pam_sm_chauthtok(
     argc: c_int,
     argv: *const *const c_char,
 ) -> c_int {
+    // Which password has expired, another module knows: acct_mgmt here never says so.
+    // Changing the server's would leave that one as it is, and the next login the same.
+    if flags & libpam::PAM_CHANGE_EXPIRED_AUTHTOK != 0 {
+        return code(Phase::Update, End::Ignored);
+    }
     let (phase, run): (Phase, Run) = if flags & libpam::PAM_PRELIM_CHECK == 0 {
         (Phase::Update, passwd::update)
     } else {
@@ -172,8 +177,10 @@ unsafe fn guard(
         Some(place) => *place = memory,
         // There was no memory to hang on the handle: end what would hang in it.
         None => {
-            let line = session::abandon(memory, &Site::host());
-            line.iter().for_each(|line| live.log(Level::Warning, line));
+            let ended = AssertUnwindSafe(|| session::abandon(memory, &Site::host()));
+            if let Ok(Some(line)) = catch_unwind(ended) {
+                live.log(Level::Warning, &line);
+            }
         }
     }
     drop(errno);
