@@ -289,6 +289,15 @@ fn connections_cannot_use_up_the_descriptors_that_a_rotation_and_a_reload_need()
 }
 
 #[test]
+fn the_servers_memory_goes_into_no_core() {
+    let server = Server::start_under("-S -c $(ulimit -H -c)", CONFIGURATION);
+    let limits = server.process_file("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core"));
+    let values: Vec<&str> = core.unwrap().split_whitespace().collect();
+    assert_eq!(values.get(4..6), Some(&["0", "0"][..]));
+}
+
+#[test]
 fn no_log_line_holds_a_secret_or_a_password() {
     let mut server = Server::start(CONFIGURATION);
     server.connect().start(&pap("alice", "alice-pap"));

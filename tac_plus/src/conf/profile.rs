@@ -96,12 +96,12 @@ impl Parser<'_> {
                 keyword,
                 &what,
             ),
-            b"message" | b"msg" => set(
-                &mut profile.message,
-                self.assignment("a message")?,
-                keyword,
-                &what,
-            ),
+            b"message" | b"msg" => {
+                let message = self.assignment("a message")?;
+                let problem = Problem::new(keyword.place, "a message is shown to nobody yet");
+                self.warnings.push(problem);
+                set(&mut profile.message, message, keyword, &what)
+            }
             b"arap" | b"opap" => {
                 self.credential(&what, false)?;
                 let problem =

@@ -228,13 +228,14 @@ fn a_broken_group_that_nobody_uses_is_a_warning() {
 #[test]
 fn weak_spots_are_warnings() {
     let text = "key = short\nhost = 192.0.2.1 { key = tiny }\nhost = 192.0.2.2 { key = tiny }\n\
-                user = a { opap = cleartext x }\nmaxprocs = 5\nlogging = local6";
+                user = a { opap = cleartext x }\ngroup = g { message = hello }\nmaxprocs = 5\nlogging = local6";
     let warnings = loaded(text).warnings.join("\n");
     for expected in [
         "t.conf:1:7: warning: a key shorter than 16",
         "t.conf:1:7: warning: the global key admits clients from every address",
         "t.conf:3:26: warning: host 192.0.2.2 has the same key as host 192.0.2.1",
         "'opap' is read and never used",
+        "a message is shown to nobody yet",
         "'maxprocs' has no effect",
         "'logging' has no effect",
     ] {

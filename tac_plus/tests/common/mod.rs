@@ -168,13 +168,14 @@ impl Server {
         }
     }
 
+    /// What the kernel tells about the server.
+    pub fn process_file(&self, name: &str) -> String {
+        let process = Path::new("/proc").join(self.child.id().to_string());
+        std::fs::read_to_string(process.join(name)).unwrap()
+    }
+
     pub fn resident_kb(&self) -> u64 {
-        let status = std::fs::read_to_string(
-            Path::new("/proc")
-                .join(self.child.id().to_string())
-                .join("status"),
-        )
-        .unwrap();
+        let status = self.process_file("status");
         let line = status
             .lines()
             .find(|line| line.starts_with("VmRSS:"))
