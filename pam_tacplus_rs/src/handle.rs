@@ -85,6 +85,8 @@ pub(crate) struct Memory {
     pub(crate) connection: Option<Connection>,
     /// The session whose START was recorded and whose STOP was not.
     pub(crate) session: Option<Session>,
+    /// A session was to be opened in this handle, so no other is closed in it.
+    pub(crate) opened: bool,
     /// The configuration's warnings have been logged.
     pub(crate) warned: bool,
 }

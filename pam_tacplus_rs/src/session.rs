@@ -58,6 +58,7 @@ fn run_open(call: &mut Call<'_>) -> Result<End, End> {
         call.debug(|| "this handle has an open session already".to_owned());
         return Ok(End::Pass);
     }
+    call.memory.opened = true;
     let task_id = match task_id() {
         Ok(task_id) => task_id,
         Err(error) => {
@@ -103,7 +104,8 @@ fn run_close(call: &mut Call<'_>) -> Result<End, End> {
         .memory
         .session
         .take()
-        .or_else(|| record::find(call.site, &person.user))
+        // A su within a session finds that session's record, which is not its own.
+        .or_else(|| (!call.memory.opened).then(|| record::find(call.site, &person.user))?)
         .filter(|session| !record::is_closed(call.site, session));
     let Some(session) = found else {
         call.log(

@@ -202,7 +202,7 @@ fn another_process_closes_the_session_by_its_record() {
     let mut host = Host::new(&[server.address], "");
     host.audit("42", "1001");
     assert_eq!(begin(&mut host), End::Pass, "{}", host.log());
-    let opened = host.memory.session.take().unwrap();
+    let opened = std::mem::take(&mut host.memory).session.unwrap();
     wait(&mut host, 30);
     assert_eq!(end(&mut host), End::Pass, "{}", host.log());
     let records = records(&server);
@@ -213,6 +213,20 @@ fn another_process_closes_the_session_by_its_record() {
     assert_eq!(end(&mut host), End::Pass);
     assert_eq!(server.seen().len(), 2);
     assert!(host.log().contains("no STOP for 'alice'"), "{}", host.log());
+}
+
+#[test]
+fn a_su_to_oneself_that_closes_twice_leaves_the_login_open() {
+    let server = Server::start(&[Say::Acct(Success), Say::Acct(Success), Say::Acct(Success)]);
+    let mut host = Host::new(&[server.address], "");
+    host.audit("42", "1001");
+    assert_eq!(begin(&mut host), End::Pass, "{}", host.log());
+    let login = std::mem::take(&mut host.memory).session.unwrap();
+    for phase in [begin, end, end] {
+        assert_eq!(phase(&mut host), End::Pass, "{}", host.log());
+    }
+    assert_eq!(records(&server).len(), 3, "START, START, STOP");
+    assert!(!crate::record::is_closed(&host.site, &login));
 }
 
 #[test]
