@@ -1,30 +1,53 @@
 //! A whole login (authenticate, acct_mgmt, open_session, close_session) through
-//! the built module against `tac_plus` on loopback, and the same with
-//! `pam_permit`: the difference is what TACACS+ adds.
+//! the built module against `tac_plus` on loopback, in a process of its own, as
+//! programs that log in are. The same with `pam_permit` is the floor: the
+//! difference is what TACACS+ adds.
+//!
+//! `TACPLUS_BENCH_PEER='/path/pam_other.so its words'` measures another module
+//! beside it, against the same server; its secret is that of every stage.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 #![allow(clippy::expect_used, reason = "criterion has no place for an error")]
 
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use e2e::scene::{self, PASSWORD, STACK, server_conf};
-use e2e::{Result, Stage};
+use e2e::scene::PASSWORD;
+use e2e::{Result, Stage, peer};
 
-const PERMIT: &str = "\
-auth    required pam_permit.so
-account required pam_permit.so
-session required pam_permit.so
-";
+/// The module alone in each phase, so that nothing else is measured.
+fn stack(module: &str) -> String {
+    ["auth", "account", "session"]
+        .map(|phase| format!("{phase} required {module}\n"))
+        .concat()
+}
 
-fn stage() -> Result<Stage> {
-    scene::host(&["127.0.0.1:49"], "")
-        .server_conf(&server_conf())
-        .pam("tacacs", STACK)
-        .pam("permit", PERMIT)
+fn conf(single_connect: &str) -> String {
+    format!(
+        "[mapping]\nmode = local\n[server s1]\naddress = 127.0.0.1:49\nsecret = {}\n\
+         single_connect = {single_connect}\n",
+        peer::SECRET
+    )
+}
+
+fn stage(services: &[(&str, String)]) -> Result<Stage> {
+    let server = format!(
+        "key = {}\naccounting file = /var/log/tac_plus.acct\nuser = alice {{\n\
+         default service = permit\nglobal = cleartext {PASSWORD}\n\
+         service = exec {{ priv-lvl = 15 }}\n}}\n",
+        peer::SECRET
+    );
+    services
+        .iter()
+        .fold(Stage::builder(), |builder, (service, module)| {
+            builder.pam(service, &stack(module))
+        })
+        .user("alice", 2001)
+        .tacplus_conf(&conf("auto"))
+        .file("/etc/tacplus-no-single.conf", 0o600, &conf("no"))
+        .server_conf(&server)
         .start()
 }
 
-/// So many logins, each by a process of its own, as programs that log in are.
 fn log_in(stage: &Stage, service: &str, count: u64) -> Result<Duration> {
     let operations = "authenticate acct_mgmt open_session close_session";
     let line = format!(
@@ -41,13 +64,24 @@ fn log_in(stage: &Stage, service: &str, count: u64) -> Result<Duration> {
 }
 
 fn logins(criterion: &mut Criterion) {
-    let stage = stage().expect("the stage is built as root, after `make build`");
+    let mut services = vec![
+        ("permit", "pam_permit.so".to_owned()),
+        ("one-connection", "pam_tacplus.so".to_owned()),
+        (
+            "connection-a-session",
+            "pam_tacplus.so conf=/etc/tacplus-no-single.conf".to_owned(),
+        ),
+    ];
+    if let Ok(module) = std::env::var("TACPLUS_BENCH_PEER") {
+        services.push(("peer", module));
+    }
+    let stage = stage(&services).expect("the stage is built as root, after `make build`");
     let mut group = criterion.benchmark_group("login");
     group
         .sample_size(20)
         .measurement_time(Duration::from_secs(6));
-    for service in ["permit", "tacacs"] {
-        group.bench_function(service, |bencher| {
+    for (service, _) in &services {
+        group.bench_function(*service, |bencher| {
             bencher.iter_custom(|count| log_in(&stage, service, count).expect("a login"));
         });
     }
