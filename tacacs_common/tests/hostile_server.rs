@@ -1,0 +1,370 @@
+//! The blocking client and servers that lie, stall or ask for ever: never a pass,
+//! never a wait without an end.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tacacs_common::client::{Trouble, Way};
+use tacacs_common::config::{Address, SecretSource};
+use tacacs_common::outcome::{DenyReason, Outcome};
+use tacacs_common::packet::{Flags, Header};
+use tacacs_common::secret::Secret;
+
+use support::*;
+
+#[test]
+fn a_server_cannot_fill_the_log_with_its_error() {
+    let talkative: &'static [u8] = [&[7, 0, 0x40, 0, 0, 0][..], &[b'\x1b'; 0x4000]]
+        .concat()
+        .leak();
+    let Outcome::Unreachable(unreachable) = Setup::new(&[&answering(talkative)]).pap() else {
+        panic!("decided")
+    };
+    let text = unreachable.to_string();
+    assert!(
+        text.starts_with("s1: it answered ERROR: \\x1b\\x1b"),
+        "{text}"
+    );
+    assert!(text.len() < 1100, "{} bytes", text.len());
+}
+
+#[test]
+fn a_reply_that_is_not_ours_is_never_a_pass() {
+    type Bend = fn(&mut Header);
+    let bends: [(&str, Bend); 8] = [
+        ("session_id", |h| h.session_id ^= 1),
+        ("seq_no 1", |h| h.seq_no = 1),
+        ("seq_no 4", |h| h.seq_no = 4),
+        ("seq_no 0", |h| h.seq_no = 0),
+        ("type", |h| {
+            h.packet_type = tacacs_common::packet::PacketType::Author
+        }),
+        ("type 9", |h| {
+            h.packet_type = tacacs_common::packet::PacketType::Unknown(9)
+        }),
+        ("version", |h| {
+            h.version = tacacs_common::packet::Version::DEFAULT
+        }),
+        ("length", |h| h.length = 70_000),
+    ];
+    for (what, bend) in bends {
+        let peer = Peer::new(move |conn| {
+            conn.receive();
+            conn.reply_bent(PASS, bend);
+            conn.drain();
+        });
+        let outcome = Setup::new(&[&peer]).pap();
+        let Outcome::Unreachable(unreachable) = outcome else {
+            panic!("{what}: {outcome:?}")
+        };
+        assert!(
+            matches!(unreachable.tried[0].1, Trouble::NotOurs(_)),
+            "{what}: {unreachable}"
+        );
+    }
+}
+
+#[test]
+fn an_unencrypted_reply_is_a_denial_and_no_other_server_is_asked() {
+    let forger = Peer::new(|conn| {
+        conn.receive();
+        conn.reply_bent(PASS, |h| {
+            h.flags = Flags {
+                unencrypted: true,
+                ..h.flags
+            }
+        });
+        conn.drain();
+    });
+    let other = answering(PASS);
+    let Outcome::Deny(denial) = Setup::new(&[&forger, &other]).pap() else {
+        panic!("no denial")
+    };
+    assert_eq!(denial.reason, DenyReason::FlagMismatch);
+    assert_eq!(other.connections(), 0);
+}
+
+#[test]
+fn a_malformed_reply_is_never_a_pass() {
+    let bodies: [&[u8]; 8] = [
+        &[],
+        &[1],
+        &[1, 0, 0, 0, 0],
+        &[1, 0, 0, 1, 0, 0],
+        &[1, 0, 0, 0, 0, 0, 0],
+        &[1, 0, 0xFF, 0xFF, 0xFF, 0xFF],
+        &[0, 0, 0, 0, 0, 0],
+        &[0x40, 0, 0, 0, 0, 0],
+    ];
+    for body in bodies {
+        let peer = Peer::new(move |conn| {
+            conn.receive();
+            conn.reply(body);
+            conn.drain();
+        });
+        let outcome = Setup::new(&[&peer]).pap();
+        assert!(
+            matches!(outcome, Outcome::Unreachable(_)),
+            "{body:?}: {outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_secret_is_named_and_holds_the_server_down() {
+    let peer = answering(FAIL);
+    let mut setup = Setup::new(&[&peer]);
+    setup.config.servers[0].secret = Some(SecretSource::inline(Secret::from_slice(
+        b"another-secret-of-32-characters!",
+    )));
+    let Outcome::Unreachable(unreachable) = setup.pap() else {
+        panic!("a decision")
+    };
+    assert!(
+        matches!(unreachable.tried[0].1, Trouble::WrongSecret(_)),
+        "{unreachable}"
+    );
+    assert!(
+        unreachable
+            .to_string()
+            .contains("s1: shared secret mismatch")
+    );
+    assert!(!unreachable.to_string().contains("another-secret"));
+}
+
+#[test]
+fn silence_and_dripping_bytes_end_at_the_limit() {
+    let silent = Peer::new(|conn| {
+        conn.receive();
+        conn.drain();
+    });
+    let dripping = Peer::new(|conn| {
+        conn.receive();
+        let mut wire = conn.reply_header(PASS).encode().to_vec();
+        wire.extend_from_slice(PASS);
+        for byte in wire {
+            if conn.stream.write_all(&[byte]).is_err() {
+                return;
+            }
+            // The point of this peer is to be slow.
+            thread::sleep(Duration::from_millis(60));
+        }
+        conn.drain();
+    });
+    for peer in [silent, dripping] {
+        let begin = Instant::now();
+        let Outcome::Unreachable(unreachable) = Setup::new(&[&peer]).pap() else {
+            panic!("decided")
+        };
+        assert!(
+            matches!(unreachable.tried[0].1, Trouble::NoReply),
+            "{unreachable}"
+        );
+        assert!(
+            begin.elapsed() < Duration::from_secs(2),
+            "took {:?}",
+            begin.elapsed()
+        );
+    }
+}
+
+#[test]
+fn a_server_that_closes_early_ends_the_wait_at_once() {
+    let closing = Peer::new(|conn| {
+        conn.receive();
+        let header = conn.reply_header(PASS).encode();
+        let _ = conn.stream.write_all(&header[..5]);
+    });
+    let mut setup = Setup::new(&[&closing]);
+    setup.config.global.authen_timeout = Duration::from_secs(30);
+    let begin = Instant::now();
+    let Outcome::Unreachable(unreachable) = setup.pap() else {
+        panic!("decided")
+    };
+    assert!(
+        matches!(unreachable.tried[0].1, Trouble::Closed),
+        "{unreachable}"
+    );
+    assert!(begin.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn follow_and_restart_are_denials() {
+    for (status, reason) in [(0x21, DenyReason::Follow), (6, DenyReason::Restart)] {
+        let peer = Peer::new(move |conn| {
+            conn.receive();
+            conn.reply(&[status, 0, 0, 0, 0, 3, b'@', b'1', b'0']);
+            conn.drain();
+        });
+        let Outcome::Deny(denial) = Setup::new(&[&peer]).pap() else {
+            panic!("no denial")
+        };
+        assert_eq!(denial.reason, reason);
+        assert_eq!(peer.connections(), 1);
+    }
+}
+
+#[test]
+fn an_authorization_s_unknown_status_and_error_are_no_decision_and_follow_is_a_denial() {
+    for body in [
+        &[3, 0, 0, 0, 0, 0][..],
+        &[0x11, 1, 0, 0, 0, 0, 3, b'a', b'=', b'b'],
+    ] {
+        let body: &'static [u8] = body.to_vec().leak();
+        let outcome = authorize(&mut Setup::new(&[&answering(body)]).client());
+        assert!(matches!(outcome, Outcome::Unreachable(_)), "{outcome:?}");
+    }
+    for body in [
+        &[0x21, 1, 0, 0, 0, 0, 3, b'a', b'=', b'b'][..],
+        &[1, 1, 0, 0, 0, 0, 1, b'a'],
+    ] {
+        let body: &'static [u8] = body.to_vec().leak();
+        let outcome = authorize(&mut Setup::new(&[&answering(body)]).client());
+        assert!(matches!(outcome, Outcome::Deny(_)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_person_who_types_slowly_cannot_get_a_server_held_down() {
+    let (hung_up, wait) = std::sync::mpsc::channel();
+    let peer = Peer::new(move |conn| {
+        conn.receive();
+        conn.reply(GETPASS);
+        // Zero: closing resets the connection, as servers and firewalls do.
+        let stream = conn.stream.try_clone().unwrap();
+        socket2::SockRef::from(&stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        conn.stream.shutdown(std::net::Shutdown::Read).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        conn.stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        drop(stream);
+        hung_up.send(()).unwrap();
+    });
+    let setup = Setup::new(&[&peer]);
+    let outcome = setup.client().authenticate(&ALICE, Way::Ascii, &mut |_| {
+        wait.recv().unwrap();
+        Some(Secret::from_slice(b"late"))
+    });
+    let Outcome::Unreachable(unreachable) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(
+        matches!(&unreachable.tried[0].1, Trouble::Io(error)
+            if error.kind() == std::io::ErrorKind::ConnectionReset),
+        "{unreachable}"
+    );
+    assert!(!setup.is_held(peer.address));
+}
+
+#[test]
+fn nobody_makes_a_living_server_unreachable_by_waiting_until_it_hangs_up() {
+    let (hung_up, wait) = std::sync::mpsc::channel();
+    let peer = Peer::new(move |conn| {
+        if conn.receive().is_some() {
+            conn.reply(GETPASS);
+            conn.stream.shutdown(std::net::Shutdown::Both).unwrap();
+            hung_up.send(()).unwrap();
+        }
+    });
+    let mut setup = Setup::new(&[&peer]);
+    let patience = Duration::from_millis(50);
+    setup.config.servers[0].timeout = patience;
+    let outcome = setup.client().authenticate(&ALICE, Way::Ascii, &mut |_| {
+        wait.recv().unwrap();
+        thread::sleep(patience);
+        Some(Secret::from_slice(b"late"))
+    });
+    let Outcome::Deny(denial) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(denial.reason, DenyReason::TooSlow);
+}
+
+#[test]
+fn a_server_that_was_left_no_time_to_answer_is_not_held_down() {
+    // The queue of this listener is full, so the kernel answers no SYN.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any = std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any.into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let _in_the_queue = TcpStream::connect(address).unwrap();
+    let peer = answering(PASS);
+    for (deadline, counts) in [(20, false), (2000, true)] {
+        let mut setup = Setup::new(&[&peer]);
+        setup.config.servers[0].address = Address::Ip(address);
+        setup.config.global.deadline = Duration::from_millis(deadline);
+        let Outcome::Unreachable(unreachable) = setup.pap() else {
+            panic!("decided")
+        };
+        assert!(
+            matches!(unreachable.tried[0].1, Trouble::ConnectTimeout { late } if late != counts),
+            "{deadline} ms: {:?}",
+            unreachable.tried
+        );
+        assert_eq!(setup.is_held(address), counts, "{deadline} ms");
+    }
+}
+
+#[test]
+fn a_busy_agent_is_waited_for_as_long_as_the_configuration_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    socket2::SockRef::from(&listener).listen(0).unwrap();
+    let mut setup = Setup::new(&[]);
+    setup.config.global.agent = Some(path);
+    setup.config.global.timeout = Duration::from_millis(200);
+    setup.config.global.deadline = Duration::from_secs(20);
+
+    let begin = Instant::now();
+    let Outcome::Unreachable(unreachable) = authorize(&mut setup.client()) else {
+        panic!("decided")
+    };
+    assert!(
+        matches!(unreachable.tried[0].1, Trouble::NoReply),
+        "{unreachable}"
+    );
+    // The first connection is in the queue still: there is no room for another.
+    let Outcome::Unreachable(unreachable) = authorize(&mut setup.client()) else {
+        panic!("decided")
+    };
+    assert!(
+        matches!(
+            unreachable.tried[0].1,
+            Trouble::ConnectTimeout { late: false }
+        ),
+        "{unreachable}"
+    );
+    assert!(begin.elapsed() < Duration::from_secs(4));
+}
+
+#[test]
+fn a_forged_accounting_reply_does_not_keep_the_record_from_other_servers() {
+    let forger = Peer::new(|conn| {
+        conn.receive();
+        conn.reply_bent(ACCT_SUCCESS, |h| h.flags.unencrypted = true);
+        conn.drain();
+    });
+    let good = answering(ACCT_SUCCESS);
+    for all in [false, true] {
+        let mut setup = Setup::new(&[&forger, &good]);
+        setup.config.global.acct_all = all;
+        assert!(setup.client().account(&record()).is_pass(), "all: {all}");
+    }
+    let alone = Setup::new(&[&forger]).client().account(&record());
+    assert!(matches!(alone, Outcome::Unreachable(_)), "{alone:?}");
+}
