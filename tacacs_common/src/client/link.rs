@@ -150,6 +150,12 @@ pub(super) enum Fault {
     Trouble(Trouble),
 }
 
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Unsendable(error)
+    }
+}
+
 impl From<Trouble> for Fault {
     fn from(trouble: Trouble) -> Self {
         Self::Trouble(trouble)

@@ -47,12 +47,7 @@ impl<T> Visit<T> {
     }
 }
 
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Unsendable(error)
-    }
-}
-
+/// Makes up what a challenge needs, anew for each server.
 pub(super) fn challenge(way: Way<'_>) -> std::io::Result<How<'_>> {
     Ok(match way {
         Way::Ascii => How::Ascii,
