@@ -57,7 +57,10 @@ fn run(call: &mut Call<'_>) -> Result<End, End> {
             answered(call, &config, &person, &request, &answer)
         }
         Outcome::Deny(denial) => denied(call, &person, &denial),
-        Outcome::Unreachable(why) => call.unreachable(&config, &person, "authorization", &why),
+        Outcome::Unreachable(why) => {
+            call.keep(client);
+            call.unreachable(&config, &person, "authorization", &why)
+        }
     })
 }
 

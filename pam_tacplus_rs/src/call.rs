@@ -183,11 +183,13 @@ impl<'a> Call<'a> {
         if let Some(connection) = self.memory.connection.take() {
             client.resume(connection);
         }
+        client.after(self.memory.in_vain);
         client
     }
 
-    /// Puts a client's connection away for the next phase.
+    /// Puts a client's connection away for the next phase, and whom it asked in vain.
     pub(crate) fn keep(&mut self, client: Client<'_>) {
+        self.memory.in_vain = client.in_vain();
         self.memory.connection = client.into_connection();
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Owns the trait that the C edge and the tests' fake both fulfil.
 
+use std::time::Duration;
+
 use tacacs_common::client::Connection;
 use tacacs_common::packet::{AuthenType, PrivLvl};
 use tacacs_common::secret::Secret;
@@ -83,6 +85,8 @@ pub(crate) struct Memory {
     pub(crate) granted: Option<Grant>,
     /// A connection that the next phase may go on with.
     pub(crate) connection: Option<Connection>,
+    /// When dead servers were last asked in vain: see `Client::in_vain`.
+    pub(crate) in_vain: Option<Duration>,
     /// The session whose START was recorded and whose STOP was not.
     pub(crate) session: Option<Session>,
     /// A session was to be opened in this handle, so no other is closed in it.

@@ -36,7 +36,10 @@ fn run(call: &mut Call<'_>) -> Result<End, End> {
             Ok(passed(call, &person, kind, &accepted))
         }
         Outcome::Deny(denial) => Ok(given_up.unwrap_or_else(|| denied(call, &person, &denial))),
-        Outcome::Unreachable(why) => Ok(call.unreachable(&config, &person, "authentication", &why)),
+        Outcome::Unreachable(why) => {
+            call.keep(client);
+            Ok(call.unreachable(&config, &person, "authentication", &why))
+        }
     }
 }
 

@@ -13,9 +13,12 @@ mod support;
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 
+use std::time::Duration;
+
 use tacacs_common::client::{Trouble, Way};
 use tacacs_common::config::Address;
 use tacacs_common::exchange::authen::{Ask, What, Who};
+use tacacs_common::hold_down::{self, HoldDown};
 use tacacs_common::outcome::{DenyReason, Outcome};
 use tacacs_common::packet::Flags;
 use tacacs_common::secret::Secret;
@@ -279,4 +282,36 @@ fn a_kept_connection_serves_no_other_server_of_the_same_name() {
     client.resume(kept);
     assert!(pap(&mut client).is_pass());
     assert_eq!((first.packets().len(), second.packets().len()), (1, 1));
+}
+
+#[test]
+fn dead_servers_are_asked_once_a_login_and_not_in_every_phase() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root writes the hold-down");
+        return;
+    }
+    let silent = Peer::new(|conn| conn.drain());
+    let setup = Setup::new(&[&silent]);
+    let held = HoldDown::new(setup.hold_file(), Duration::from_secs(30));
+    let key = setup.config.servers[0].address.to_string();
+    held.mark(&key, hold_down::boottime()).unwrap();
+
+    let mut first = setup.client();
+    assert!(matches!(pap(&mut first), Outcome::Unreachable(_)));
+    assert_eq!(silent.connections(), 1);
+    let in_vain = first.in_vain();
+    assert!(in_vain.is_some());
+
+    let mut second = setup.client();
+    second.after(in_vain);
+    let Outcome::Unreachable(unreachable) = authorize(&mut second) else {
+        panic!("decided");
+    };
+    assert!(matches!(unreachable.tried[0].1, Trouble::HeldDown));
+    assert_eq!(silent.connections(), 1);
+
+    // A server that nobody holds down is asked, whatever was in vain before.
+    held.clear(&key).unwrap();
+    assert!(matches!(authorize(&mut second), Outcome::Unreachable(_)));
+    assert_eq!(silent.connections(), 2);
 }

@@ -3,6 +3,7 @@ use tacacs_common::packet::AuthorStatus::{Error, Fail, PassAdd, PassRepl};
 use tacacs_common::packet::{AuthenMethod, AuthenType, AuthorStatus};
 
 use super::{authorize, variable};
+use crate::handle::Memory;
 use crate::login::authenticate;
 use crate::outcome::{End, Phase};
 use crate::testing::{Host, Say, Seen, Server};
@@ -200,4 +201,29 @@ fn a_service_other_than_shell_has_no_command() {
     assert_eq!(account(&mut host), End::Pass, "{}", host.log());
     assert!(matches!(&server.seen()[0], Seen::Author { args, .. }
         if *args == ["service=linuxlogin", "protocol=ssh"]));
+}
+
+#[test]
+fn a_login_asks_dead_servers_in_one_phase_and_not_in_the_next() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root writes the hold-down");
+        return;
+    }
+    let mut host = Host::new(&[Server::nowhere()], "").answers(&["pw", "pw"]);
+    // An earlier login found the server dead.
+    host.run(Phase::Authenticate, authenticate);
+    host.memory = Memory::default();
+
+    assert!(matches!(
+        host.run(Phase::Authenticate, authenticate),
+        End::Unreachable { .. }
+    ));
+    assert!(!host.log().contains("not tried again"), "{}", host.log());
+    assert!(matches!(account(&mut host), End::Unreachable { .. }));
+    assert!(
+        host.log()
+            .contains("server s0: not tried again, it did not answer a moment ago"),
+        "{}",
+        host.log()
+    );
 }

@@ -32,6 +32,10 @@ use crate::secret::Secret;
 /// Time for all servers together that were dead a moment ago.
 const HELD_DOWN_LIMIT: Duration = Duration::from_millis(500);
 
+/// How long a try of dead servers that was in vain speaks for the next operation
+/// of the same login, so that a login asks them once and not in every phase.
+const IN_VAIN_LASTS: Duration = Duration::from_secs(5);
+
 /// How to authenticate. Challenges are made up anew for each server.
 #[derive(Clone, Copy)]
 pub enum Way<'a> {
@@ -90,6 +94,7 @@ pub struct Client<'c> {
     hold_down: HoldDown,
     kept: Option<Connection>,
     troubles: Vec<(String, Trouble)>,
+    in_vain: Option<Duration>,
 }
 
 impl<'c> Client<'c> {
@@ -104,6 +109,7 @@ impl<'c> Client<'c> {
             hold_down: HoldDown::new(hold_down::PATH, global.hold_down),
             kept: None,
             troubles: Vec::new(),
+            in_vain: None,
         }
     }
 
@@ -123,6 +129,18 @@ impl<'c> Client<'c> {
     /// Hands over the connection that may be used again, if there is one.
     pub fn into_connection(mut self) -> Option<Connection> {
         self.kept.take().filter(|kept| kept.link.is_usable())
+    }
+
+    /// When (since boot) servers were last asked of which all are held down, and
+    /// none answered.
+    pub const fn in_vain(&self) -> Option<Duration> {
+        self.in_vain
+    }
+
+    /// Goes on after an earlier client of this process: what that one asked in
+    /// vain a moment ago is not asked again.
+    pub const fn after(&mut self, in_vain: Option<Duration>) {
+        self.in_vain = in_vain;
     }
 
     /// What went wrong at servers that were passed over since this was asked
@@ -201,18 +219,23 @@ impl<'c> Client<'c> {
         all: bool,
         visit: &mut dyn FnMut(&mut Link, &Server, &mut Budget) -> Visit<T>,
     ) -> Outcome<T> {
-        let held = self.hold_down.held(hold_down::boottime());
+        let now = hold_down::boottime();
+        let order = order(&self.servers, &role, &self.hold_down.held(now));
+        let all_held = order.iter().all(|(_, is_held)| *is_held);
+        let pass_over = all_held && self.in_vain.is_some_and(|at| lasts(at, now));
         let mut budget = Budget::new(self.deadline);
         let mut unreachable = Unreachable::default();
         let mut accepted = None;
-        for (index, is_held) in order(&self.servers, &role, &held) {
+        for (index, is_held) in order {
             let Some(server) = self.servers.get(index).cloned() else {
                 continue;
             };
             if is_held {
                 budget.cap(HELD_DOWN_LIMIT);
             }
-            let visit = if budget.is_spent() {
+            let visit = if pass_over {
+                Visit::Next(Trouble::HeldDown)
+            } else if budget.is_spent() {
                 Visit::Next(Trouble::NoTime)
             } else {
                 self.visit(&server, &mut budget, visit)
@@ -246,13 +269,14 @@ impl<'c> Client<'c> {
                 }
             }
         }
-        match accepted {
-            Some(pass) => {
-                self.troubles.append(&mut unreachable.tried);
-                Outcome::Pass(pass)
-            }
-            None => Outcome::Unreachable(unreachable),
+        if let Some(pass) = accepted {
+            self.troubles.append(&mut unreachable.tried);
+            return Outcome::Pass(pass);
         }
+        if all_held && !pass_over {
+            self.in_vain = Some(hold_down::boottime());
+        }
+        Outcome::Unreachable(unreachable)
     }
 
     /// One server: on the kept connection if there is one, else on a new one. A
@@ -335,6 +359,12 @@ fn order(
         .collect();
     order.sort_by_key(|(_, is_held)| *is_held);
     order
+}
+
+/// Whether what was in vain then is so now. A time in the future is not believed.
+fn lasts(in_vain: Duration, now: Duration) -> bool {
+    now.checked_sub(in_vain)
+        .is_some_and(|age| age < IN_VAIN_LASTS)
 }
 
 fn key(server: &Server) -> String {

@@ -60,6 +60,8 @@ pub enum Trouble {
     Status,
     /// The operation's deadline was used up before this server's turn.
     NoTime,
+    /// It is held down, and this login has tried it in vain already.
+    HeldDown,
 }
 
 impl Trouble {
@@ -109,6 +111,7 @@ impl fmt::Display for Trouble {
             Self::Protocol => f.write_str(
                 "it asked a question that this way of logging in does not have; try 'login = ascii'",
             ),
+            Self::HeldDown => f.write_str("not tried again, it did not answer a moment ago"),
             Self::NoTime => f.write_str("not tried, the deadline had passed"),
         }
     }
