@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::FlockOperation;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::log::Log;
+use crate::effects::inbox::Ticket;
+use crate::policy::Done;
 use crate::sys::{self, LocalTime};
 
 /// Records that may wait before connections are made to wait.
@@ -30,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Store(mpsc::Sender<Job>);
 
 enum Job {
-    Record(Vec<u8>, oneshot::Sender<bool>),
+    Record(Vec<u8>, Ticket),
     /// Write there from now on.
     Path(PathBuf),
 }
@@ -55,15 +57,12 @@ impl Store {
         Ok(Self(jobs))
     }
 
-    /// Hands over a record. The receiver learns whether it is stored; if it is
-    /// dropped unheard, it is not.
-    pub(super) async fn record(&self, line: Vec<u8>) -> oneshot::Receiver<bool> {
-        let (done, result) = oneshot::channel();
-        // A writer that is gone or hangs drops `done`, which says "not stored".
+    /// Hands over a record. The ticket tells [`Done::Stored`] once it is stored.
+    pub(super) async fn record(&self, line: Vec<u8>, ticket: Ticket) {
+        // A writer that is gone or hangs drops the ticket, which says "failed".
         let _ = (self.0)
-            .send_timeout(Job::Record(line, done), PATIENCE)
+            .send_timeout(Job::Record(line, ticket), PATIENCE)
             .await;
-        result
     }
 
     /// Changes the file, or opens the same one anew.
@@ -92,10 +91,10 @@ impl Writer {
             let mut next = Some(first);
             while let Some(job) = next {
                 match job {
-                    Job::Record(line, done) => {
+                    Job::Record(line, ticket) => {
                         self.clock.prefix(&mut text);
                         text.extend_from_slice(&line);
-                        waiting.push(done);
+                        waiting.push(ticket);
                     }
                     Job::Path(path) => {
                         // Records before the change belong to the old file.
@@ -115,17 +114,18 @@ impl Writer {
         }
     }
 
-    fn store(&mut self, text: &mut Vec<u8>, waiting: &mut Vec<oneshot::Sender<bool>>) {
+    fn store(&mut self, text: &mut Vec<u8>, waiting: &mut Vec<Ticket>) {
         if waiting.is_empty() {
             return;
         }
         let result = self.append(text);
         self.report(&result);
-        // From the last to the first: whoever waits for the first of several finds
-        // all of them done, and sends one packet of answers.
-        for done in waiting.drain(..).rev() {
-            // A connection that has gone away does not wait any more.
-            let _ = done.send(result.is_ok());
+        for ticket in waiting.drain(..) {
+            ticket.done(if result.is_ok() {
+                Done::Stored
+            } else {
+                Done::Failed
+            });
         }
         text.clear();
     }
@@ -276,6 +276,7 @@ fn stamp(time: &LocalTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::inbox::Inbox;
 
     #[test]
     fn a_record_begins_with_the_month_the_padded_day_and_the_time() {
@@ -294,7 +295,12 @@ mod tests {
             .enable_time()
             .build()
             .unwrap();
-        runtime.block_on(async { store.record(line.into()).await.await.unwrap_or(false) })
+        let mut inbox = Inbox::default();
+        let results = runtime.block_on(async {
+            store.record(line.into(), inbox.ticket(1)).await;
+            inbox.next(PATIENCE).await
+        });
+        results == [(1, Done::Stored)]
     }
 
     fn fields_after_time(path: &Path) -> Vec<String> {

@@ -3,7 +3,6 @@
 //! Owns its socket and its time limits. Carries bytes to the protocol, requests
 //! to the policy, effects to whoever performs them, and replies back.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,12 +13,12 @@ use tacacs_common::obfuscate::Protection;
 use tacacs_common::packet::{AcctReply, AuthenReply, AuthorReply, Error};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{oneshot, watch};
-use tokio::time::{timeout, timeout_at};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::Shared;
-use crate::policy::{Client, Effect, Input, Policy, Reply, Session, Step};
+use crate::effects::inbox::Inbox;
+use crate::policy::{Client, Done, Effect, Input, Policy, Reply, Session, Step};
 
 /// Bytes taken from a socket at once.
 const READ: usize = 16 * 1024;
@@ -52,8 +51,8 @@ struct Talk<'k> {
     client: Arc<Client>,
     policy: Arc<Policy>,
     connection: Connection<'k, Running>,
-    /// Sessions whose record is being stored.
-    storing: VecDeque<(u32, oneshot::Receiver<bool>)>,
+    /// Effects in flight.
+    inbox: Inbox,
     waiting: Waiting,
     since: Instant,
     /// Whether a packet was refused: then the client may still be sending.
@@ -82,7 +81,7 @@ pub(super) async fn serve(
         client,
         policy,
         connection: Connection::new(Protection::Obfuscated(&secret), shared.limits.connection),
-        storing: VecDeque::new(),
+        inbox: Inbox::default(),
         waiting: Waiting::FirstPacket,
         since: Instant::now(),
         refused: false,
@@ -103,7 +102,7 @@ impl Talk<'_> {
             match self.receive() {
                 Ok(0) => {
                     // Somebody may still listen for what was asked before.
-                    self.finish_records().await;
+                    self.finish_effects().await;
                     self.flush().await?;
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
@@ -129,8 +128,8 @@ impl Talk<'_> {
         Ok(count)
     }
 
-    /// Waits for bytes, as long as the state allows, for a record to be stored, or
-    /// for the daemon's end.
+    /// Waits for bytes, as long as the state allows, for an effect's result, or for
+    /// the daemon's end.
     async fn wait(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<()> {
         let limits = &self.shared.limits;
         let limit = match self.waiting {
@@ -146,40 +145,19 @@ impl Talk<'_> {
                 return Ok(());
             }
         }
-        // A record has its own end.
-        let limited = self.storing.is_empty();
-        let first = async {
-            match self.storing.front_mut() {
-                Some((_, result)) => result.await.unwrap_or(false),
-                None => std::future::pending().await,
-            }
-        };
-        let stored = tokio::select! {
+        // An effect has its own end.
+        let limited = self.inbox.is_empty();
+        tokio::select! {
             ready = self.stream.readable() => return ready,
             () = tokio::time::sleep(left), if limited => return Err(io::ErrorKind::TimedOut.into()),
             // An error means that the daemon is gone, which is the same.
             _ = stop.changed() => return Ok(()),
-            stored = first => stored,
-        };
-        self.answer_records(stored);
+            () = self.inbox.arrived() => {}
+        }
+        let results = self.inbox.take();
+        self.resume(results).await;
         self.note_progress(true);
         self.flush().await
-    }
-
-    /// The first record is stored, or not; those after it may be done too: they share
-    /// their writes.
-    fn answer_records(&mut self, mut stored: bool) {
-        while let Some((session_id, _)) = self.storing.pop_front() {
-            self.answer_record(session_id, stored);
-            stored = match self
-                .storing
-                .front_mut()
-                .map(|(_, result)| result.try_recv())
-            {
-                None | Some(Err(TryRecvError::Empty)) => return,
-                Some(result) => result.unwrap_or(false),
-            };
-        }
     }
 
     /// Sets the clock anew when the connection got somewhere, not for every byte:
@@ -211,8 +189,9 @@ impl Talk<'_> {
             .end_where(|running| running.since.elapsed() >= limit);
         let mut progress = false;
         loop {
-            if self.connection.is_full() {
-                self.finish_records().await;
+            if self.connection.is_full() && !self.inbox.is_empty() {
+                let results = self.inbox.next(self.shared.limits.write).await;
+                self.resume(results).await;
             }
             let Some(event) = self.connection.poll() else {
                 break;
@@ -229,10 +208,13 @@ impl Talk<'_> {
                     state,
                     request,
                 } => {
-                    let running = state.get_or_insert_with(|| Running {
-                        policy: Arc::clone(&self.policy),
-                        session: Session::new(self.address, Arc::clone(&self.client)),
-                        since: Instant::now(),
+                    let running = state.get_or_insert_with(|| {
+                        self.inbox.begin(session_id);
+                        Running {
+                            policy: Arc::clone(&self.policy),
+                            session: Session::new(self.address, Arc::clone(&self.client)),
+                            since: Instant::now(),
+                        }
                     });
                     running.since = Instant::now();
                     let input = match request {
@@ -280,29 +262,31 @@ impl Talk<'_> {
                 self.connection.end(session_id);
             }
             Step::Need(Effect::Record(record)) => {
-                let result = self.shared.store.record(record.line).await;
-                self.storing.push_back((session_id, result));
+                let ticket = self.inbox.ticket(session_id);
+                self.shared.store.record(record.line, ticket).await;
             }
         }
     }
 
-    /// Waits for all records handed over, but not for a disk that hangs.
-    async fn finish_records(&mut self) {
-        let end = tokio::time::Instant::now() + self.shared.limits.write;
-        while let Some((session_id, result)) = self.storing.pop_front() {
-            let stored = timeout_at(end, result).await;
-            self.answer_record(session_id, matches!(stored, Ok(Ok(true))));
+    /// Waits for all effects in flight, but not for a disk that hangs.
+    async fn finish_effects(&mut self) {
+        let end = Instant::now() + self.shared.limits.write;
+        while !self.inbox.is_empty() {
+            let left = end.saturating_duration_since(Instant::now());
+            let results = self.inbox.next(left).await;
+            self.resume(results).await;
         }
     }
 
-    fn answer_record(&mut self, session_id: u32, stored: bool) {
-        let Some(running) = self.connection.state(session_id) else {
-            return;
-        };
-        let step = running.session.step(&running.policy, Input::Stored(stored));
-        if let Step::Reply(reply, line) = step {
-            self.log(line);
-            self.reply(session_id, &reply);
+    /// Tells sessions what became of their effects.
+    async fn resume(&mut self, results: Vec<(u32, Done)>) {
+        for (session_id, done) in results {
+            let Some(running) = self.connection.state(session_id) else {
+                continue;
+            };
+            running.since = Instant::now();
+            let step = running.session.step(&running.policy, Input::Done(done));
+            self.perform(session_id, step).await;
         }
     }
 

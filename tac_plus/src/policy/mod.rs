@@ -28,7 +28,7 @@ use std::sync::Arc;
 use tacacs_common::secret::Secret;
 
 pub use author::Decision;
-pub use session::{Answer, Effect, Input, Record, Reply, Session, Step};
+pub use session::{Answer, Done, Effect, Input, Record, Reply, Session, Step};
 
 use draft::{Credential, Permission, ServiceName};
 use pattern::Pattern;

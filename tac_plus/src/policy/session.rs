@@ -35,8 +35,17 @@ pub enum Input<'a> {
     Author(AuthorRequest<'a>, Version),
     /// A record.
     Acct(AcctRequest<'a>, Version),
-    /// Whether the record that [`Effect::Record`] asked to store is stored.
-    Stored(bool),
+    /// The result of the effect that the session asked for last.
+    Done(Done),
+}
+
+/// What became of an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// The record is stored.
+    Stored,
+    /// It could not be performed, or not in time: nothing is known.
+    Failed,
 }
 
 /// What a session wants next.
@@ -51,7 +60,7 @@ pub enum Step {
 
 /// Something that only the daemon can do.
 pub enum Effect {
-    /// Store an accounting record; its result is [`Input::Stored`].
+    /// Store an accounting record; its result is [`Done::Stored`].
     Record(Record),
 }
 
@@ -159,17 +168,16 @@ impl Session {
             (State::Password { login }, Input::Continue(answer)) => {
                 self.password(policy, &login, &answer)
             }
-            (State::Storing, Input::Stored(stored)) => {
-                let status = if stored {
-                    AcctStatus::Success
-                } else {
-                    AcctStatus::Error
+            (State::Storing, Input::Done(done)) => {
+                let status = match done {
+                    Done::Stored => AcctStatus::Success,
+                    Done::Failed => AcctStatus::Error,
                 };
                 Step::Reply(Reply::Acct(status), None)
             }
-            (_, Input::Acct(..) | Input::Stored(_)) => {
-                Step::Reply(Reply::Acct(AcctStatus::Error), None)
-            }
+            (_, Input::Acct(..)) => Step::Reply(Reply::Acct(AcctStatus::Error), None),
+            // Nobody asked for it.
+            (_, Input::Done(_)) => Step::Silence(None),
             (_, Input::Author(..)) => Step::Reply(Reply::Author(Decision::error("")), None),
             (_, Input::Start(..) | Input::Continue(_)) => authen(AuthenStatus::Error, None),
         }

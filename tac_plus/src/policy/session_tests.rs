@@ -464,10 +464,10 @@ fn invalid_accounting_flags_are_errors() {
 
 #[test]
 fn a_record_is_answered_once_it_is_known_whether_it_is_stored() {
-    for (stored, expected) in [(true, "SUCCESS"), (false, "ERROR")] {
+    for (stored, expected) in [(Done::Stored, "SUCCESS"), (Done::Failed, "ERROR")] {
         let mut talk = Talk::from(ONE);
         talk.session.state = State::Storing;
-        assert_eq!(talk.step(Input::Stored(stored)), expected);
+        assert_eq!(talk.step(Input::Done(stored)), expected);
     }
 }
 
