@@ -12,7 +12,9 @@ use tacacs_common::secret::Secret;
 
 use super::lexer::{self, Expect, Kind, Token};
 use super::source::Source;
-use crate::policy::draft::{Acl, At, Credential, Draft, Host, Permission, Place, Problem, Rule};
+use crate::policy::draft::{
+    Acl, At, Credential, Draft, Host, Key, Lenient, Network, Permission, Place, Problem, Rule,
+};
 
 const TOP_LEVEL: &[&str] = &[
     "accounting",
@@ -91,16 +93,32 @@ impl Parser<'_> {
             }
             b"logging" => {
                 let facility = self.logging()?;
-                set(&mut draft.logging, facility, keyword, "logging")
+                set(&mut draft.settings.facility, facility, keyword, "logging")
             }
             b"logauthor" => {
-                draft.log_authorization = true;
+                draft.settings.log_authorization = true;
                 Ok(())
             }
             b"default" => {
                 let what = self.next(Expect::Name)?;
                 match what.text.as_slice() {
-                    b"authentication" => Err(unsupported(keyword.place, "default authentication")),
+                    b"authentication" => {
+                        let credential = self.credential("default authentication", false)?;
+                        let is_file = matches!(*credential.value, Credential::File(_));
+                        if !is_file {
+                            return Err(Problem::new(
+                                credential.place,
+                                "default authentication is by file",
+                            )
+                            .hint("default authentication = file /etc/tac_plus.passwd"));
+                        }
+                        set(
+                            &mut draft.default_authentication,
+                            credential,
+                            keyword,
+                            "default authentication",
+                        )
+                    }
                     _ => Err(self.unexpected(&what, "'authentication' after 'default'")),
                 }
             }
@@ -116,15 +134,10 @@ impl Parser<'_> {
         match what.text.as_slice() {
             b"file" => {
                 let path = self.assignment("a file name")?;
-                let place = path.place;
-                let path = String::from_utf8(path.value)
-                    .map_err(|_| Problem::new(place, "a file name must be UTF-8"))?;
+                let path = file_name(&path)?;
                 set(
-                    &mut draft.accounting,
-                    At {
-                        value: PathBuf::from(path),
-                        place,
-                    },
+                    &mut draft.settings.accounting_file,
+                    path,
                     &what,
                     "accounting file",
                 )
@@ -134,7 +147,7 @@ impl Parser<'_> {
         }
     }
 
-    fn logging(&mut self) -> Result<At<String>, Problem> {
+    fn logging(&mut self) -> Result<String, Problem> {
         let facility = self.assignment("a syslog facility")?;
         let name = String::from_utf8_lossy(&facility.value).to_ascii_lowercase();
         if !FACILITIES.contains(&name.as_str()) {
@@ -150,10 +163,7 @@ impl Parser<'_> {
             )
             .hint("the service manager passes them on"),
         );
-        Ok(At {
-            value: name,
-            place: facility.place,
-        })
+        Ok(name)
     }
 
     fn number_without_effect(&mut self, keyword: &Token) -> Result<(), Problem> {
@@ -195,19 +205,21 @@ impl Parser<'_> {
             .hint("host names and networks are not supported yet: write each client's address")
         })?;
         let mut host = Host {
-            address: At {
-                value: address.to_canonical(),
+            network: At {
+                value: Network::host(address),
                 place: name.place,
             },
-            key: None,
+            keys: Vec::new(),
             prompt: None,
             enable: None,
+            lenient: Lenient::default(),
+            tls_names: Vec::new(),
         };
         while let Some(keyword) = self.statement()? {
             match keyword.text.as_slice() {
                 b"key" => {
-                    let key = self.secret_assignment()?;
-                    set(&mut host.key, key, &keyword, "key")?;
+                    let secret = self.secret_assignment()?;
+                    host.keys.push(Key { secret, warn: None });
                 }
                 b"prompt" => {
                     let prompt = self.assignment("a prompt")?;
@@ -256,7 +268,27 @@ impl Parser<'_> {
                 kind.place,
                 "'nopassword' is for login and enable only",
             )),
-            (Kind::Word, known @ (b"des" | b"file" | b"PAM" | b"skey" | b"aceclnt")) => {
+            (Kind::Word, b"des") => {
+                let hash = self.next(Expect::Value)?;
+                let place = hash.place;
+                let hash = self.secret(hash, "a password's hash")?;
+                Ok(At {
+                    value: Arc::new(Credential::Hash(hash)),
+                    place,
+                })
+            }
+            (Kind::Word, b"file") => {
+                let path = self.string("a file name")?;
+                Ok(At {
+                    value: Arc::new(Credential::File(file_name(&path)?)),
+                    place: path.place,
+                })
+            }
+            (Kind::Word, b"PAM") => Ok(At {
+                value: Arc::new(Credential::Pam),
+                place: kind.place,
+            }),
+            (Kind::Word, known @ (b"skey" | b"aceclnt")) => {
                 let known = String::from_utf8_lossy(known).into_owned();
                 Err(unsupported(kind.place, &format!("{what} = {known}"))
                     .hint("supported here: cleartext \"...\""))
@@ -309,6 +341,14 @@ impl Parser<'_> {
     /// `= S`.
     pub(super) fn assignment(&mut self, what: &str) -> Result<At<Vec<u8>>, Problem> {
         self.equals()?;
+        self.string(what)
+    }
+
+    /// `S` or `= S`: the manual page writes both.
+    pub(super) fn optional_assignment(&mut self, what: &str) -> Result<At<Vec<u8>>, Problem> {
+        if self.peek(Expect::Name)?.kind == Kind::Equals {
+            self.equals()?;
+        }
         self.string(what)
     }
 
@@ -425,6 +465,12 @@ impl Parser<'_> {
             Kind::End => "the end of the file".to_owned(),
         })
     }
+}
+
+fn file_name(name: &At<Vec<u8>>) -> Result<PathBuf, Problem> {
+    String::from_utf8(name.value.clone())
+        .map(PathBuf::from)
+        .map_err(|_| Problem::new(name.place, "a file name must be UTF-8"))
 }
 
 /// What can never be sent is an error here, not at the first login (RFC 8907 section 3.7).

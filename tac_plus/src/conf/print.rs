@@ -14,19 +14,19 @@ pub(super) fn normalised(draft: &Draft) -> String {
     if draft.key.is_some() {
         out.line(0, "key = ***");
     }
-    if let Some(path) = &draft.accounting {
+    if let Some(path) = &draft.settings.accounting_file {
         out.line(
             0,
             &format!(
                 "accounting file = {}",
-                quoted(path.value.to_string_lossy().as_bytes())
+                quoted(path.to_string_lossy().as_bytes())
             ),
         );
     }
-    if let Some(facility) = &draft.logging {
-        out.line(0, &format!("logging = {}", facility.value));
+    if let Some(facility) = &draft.settings.facility {
+        out.line(0, &format!("logging = {}", facility));
     }
-    if draft.log_authorization {
+    if draft.settings.log_authorization {
         out.line(0, "logauthor");
     }
     for acl in &draft.acls {
@@ -35,8 +35,8 @@ pub(super) fn normalised(draft: &Draft) -> String {
         out.line(0, "}");
     }
     for host in &draft.hosts {
-        out.line(0, &format!("host = {} {{", host.address.value));
-        if host.key.is_some() {
+        out.line(0, &format!("host = {} {{", host.network.value));
+        for _ in &host.keys {
             out.line(1, "key = ***");
         }
         out.text("prompt", host.prompt.as_ref());
@@ -68,6 +68,12 @@ impl Out {
     fn credential(&mut self, name: &str, credential: Option<&Credential>) {
         match credential {
             Some(Credential::Clear(_)) => self.line(1, &format!("{name} = cleartext ***")),
+            Some(Credential::Hash(_)) => self.line(1, &format!("{name} = des ***")),
+            Some(Credential::File(path)) => {
+                let path = quoted(path.to_string_lossy().as_bytes());
+                self.line(1, &format!("{name} = file {path}"));
+            }
+            Some(Credential::Pam) => self.line(1, &format!("{name} = PAM")),
             Some(Credential::NoPassword) => self.line(1, &format!("{name} = nopassword")),
             None => {}
         }

@@ -6,7 +6,7 @@
 use super::lexer::{Expect, Kind, Token};
 use super::parser::{Parser, permission, set, unsupported};
 use crate::policy::draft::{
-    At, Attribute, Command, Permission, Place, Problem, Profile, Rule, Service, ServiceName,
+    At, Attribute, Command, Date, Permission, Place, Problem, Profile, Rule, Service, ServiceName,
 };
 
 const BODY: &[&str] = &[
@@ -110,9 +110,25 @@ impl Parser<'_> {
                 self.warnings.push(problem);
                 Ok(())
             }
-            b"expires" | b"maxsess" => Err(unsupported(keyword.place, &what)),
+            b"expires" => {
+                let text = self.optional_assignment("a day")?;
+                let value = Date::parse(&text.value).unwrap_or(Date::NEVER);
+                let place = text.place;
+                set(&mut profile.expires, At { value, place }, keyword, &what)
+            }
+            b"maxsess" => Err(unsupported(keyword.place, &what)),
             b"before" | b"after" => {
-                Err(unsupported(keyword.place, &format!("{what} authorization")))
+                let authorization = self.next(Expect::Name)?;
+                if authorization.text != b"authorization" {
+                    return Err(self.unexpected(&authorization, "'authorization'"));
+                }
+                let line = self.optional_assignment("a command line")?;
+                let slot = if what == "before" {
+                    &mut profile.before
+                } else {
+                    &mut profile.after
+                };
+                set(slot, line, keyword, &format!("{what} authorization"))
             }
             _ => Err(self.unknown(keyword, "directive", BODY)),
         }

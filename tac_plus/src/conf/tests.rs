@@ -105,7 +105,7 @@ fn no_error_ever_shows_a_secret() {
         "user = a { login hunter2 }",
         "user = a { login = cleartext hunter2 bogus }",
         "user = a { login = cleartext my hunter2 }",
-        "user = a { pap = des hunter2 }",
+        "user = a { pap = des hunter2 bogus }",
         "user = a { login = clertext hunter2 }",
         "host = 192.0.2.1 { key = hunter2 promt = x }",
         "host = 192.0.2.1 { key = \"hunter2\nhunter2\" promt = x }",
@@ -124,25 +124,9 @@ fn no_error_ever_shows_a_secret() {
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
     for (text, name) in [
-        (
-            "default authentication = file /etc/passwd",
-            "default authentication",
-        ),
         ("accounting syslog;", "accounting syslog"),
-        ("user = a { login = file /etc/passwd }", "login = file"),
-        ("user = a { login = PAM }", "login = PAM"),
-        ("user = a { pap = des x }", "pap = des"),
         ("user = a { login = skey }", "login = skey"),
-        ("user = a { expires = \"May 23 2005\" }", "expires"),
         ("user = a { maxsess = 3 }", "maxsess"),
-        (
-            "user = a { before authorization \"/bin/x\" }",
-            "before authorization",
-        ),
-        (
-            "user = a { after authorization \"/bin/x\" }",
-            "after authorization",
-        ),
     ] {
         let error = error(&format!("{KEY}{text}"));
         assert!(

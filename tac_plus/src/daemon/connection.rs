@@ -73,7 +73,12 @@ pub(super) async fn serve(
         ));
         return;
     };
-    let secret = Arc::clone(&client.secret);
+    let Some(secret) = client.keys.first().map(|key| Arc::clone(&key.secret)) else {
+        shared.log.line(format!(
+            "connection from {address} refused: this client uses TLS only"
+        ));
+        return;
+    };
     let mut talk = Talk {
         shared,
         stream,
@@ -89,6 +94,14 @@ pub(super) async fn serve(
     // Whatever ends the conversation early (reset, silence), the client knows it best.
     if talk.run(&mut stop).await.is_ok() && talk.refused {
         talk.linger().await;
+    }
+}
+
+fn same_key(a: &Client, b: &Client) -> bool {
+    let first = |client: &Client| client.keys.first().map(|key| Arc::clone(&key.secret));
+    match (first(a), first(b)) {
+        (Some(a), Some(b)) => a.expose() == b.expose(),
+        _ => false,
     }
 }
 
@@ -243,7 +256,7 @@ impl Talk<'_> {
             return;
         }
         match current.client(self.address) {
-            Some(client) if client.secret.expose() == self.client.secret.expose() => {
+            Some(client) if same_key(client, &self.client) => {
                 self.client = Arc::clone(client);
                 self.policy = current;
             }

@@ -74,6 +74,9 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
     if !profile.admits(profile.acl.as_deref(), address) {
         return Decision::fail();
     }
+    if profile.before.is_some() || profile.after.is_some() {
+        return Decision::error("callouts are not run yet");
+    }
     let asked = match Asked::of(request) {
         Ok(asked) => asked,
         Err(decision) => return decision,

@@ -4,18 +4,18 @@
 //! alone. Linear in the size of the draft, whatever the depth of groups.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tacacs_common::secret::Secret;
 
-use super::draft::{self, At, Draft, Permission, Place, Problem, ServiceName};
+use super::callout::Callout;
+use super::draft::{
+    self, At, Draft, Host, Network, Permission, Place, Problem, ServiceName, Settings,
+};
 use super::pattern::Pattern;
-use super::{Client, Pair, Policy, Profile, Rules, Service};
+use super::{Client, Key, Pair, Policy, Profile, Rules, Service};
 
-/// Where records go if the configuration does not say.
-const DEFAULT_ACCOUNTING: &str = "/var/log/tac_plus.acct";
 /// RFC 8907 section 10.5.1: shorter secrets should not be used.
 const SHORT_SECRET: usize = 16;
 
@@ -30,6 +30,7 @@ impl Policy {
         let mut compiler = Compiler {
             patterns: HashMap::new(),
             acls: HashMap::new(),
+            shell: draft.settings.callout_shell,
             warnings,
         };
         compiler.acls(draft)?;
@@ -58,50 +59,51 @@ impl Policy {
         }
         groups.check_unused(draft, &mut compiler);
         let fallback = users.get(b"DEFAULT".as_slice()).cloned();
-        let accounting = draft.accounting.as_ref().map_or_else(
-            || PathBuf::from(DEFAULT_ACCOUNTING),
-            |path| path.value.clone(),
-        );
+        let settings = draft.settings.clone();
+        let accounting = settings
+            .accounting_file
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(Settings::DEFAULT_ACCOUNTING));
+        let mut prefixes: Vec<u8> = clients.keys().map(|network| network.prefix()).collect();
+        prefixes.sort_unstable_by(|a, b| b.cmp(a));
+        prefixes.dedup();
+        let default_credential = draft.default_authentication.as_ref();
         Ok(Policy {
             clients,
+            prefixes,
             anybody,
             users,
             fallback,
             accounting,
-            log_authorization: draft.log_authorization,
+            default_credential: default_credential.map(|credential| Arc::clone(&credential.value)),
+            settings,
         })
     }
 }
 
-type Clients = (HashMap<IpAddr, Arc<Client>>, Option<Arc<Client>>);
+type Clients = (HashMap<Network, Arc<Client>>, Option<Arc<Client>>);
 
 fn clients(draft: &Draft, warnings: &mut Vec<Problem>) -> Result<Clients, Problem> {
-    let mut clients = HashMap::new();
-    let mut seen: HashMap<&[u8], IpAddr> = HashMap::new();
+    let mut clients = HashMap::with_capacity(draft.hosts.len());
+    let mut seen: HashMap<&[u8], Network> = HashMap::new();
     for host in &draft.hosts {
-        let address = host.address.value;
-        let Some(key) = host.key.as_ref().or(draft.key.as_ref()) else {
-            return Err(Problem::new(host.address.place, format!("host {address} has no key"))
-                .hint("add 'key = \"...\"' to it: without one anybody could answer in its name (RFC 8907 section 10.5.2)"));
-        };
-        if let Some(own) = &host.key {
-            warn_if_short(own, warnings);
-            if let Some(other) = seen.insert(own.value.expose(), address) {
-                let message = format!("host {address} has the same key as host {other}");
+        let network = host.network.value;
+        for key in &host.keys {
+            warn_if_short(&key.secret, warnings);
+            let other = seen.insert(key.secret.value.expose(), network);
+            if let Some(other) = other.filter(|other| *other != network) {
+                let message = format!("host {network} has the same key as host {other}");
                 warnings.push(
-                    Problem::new(own.place, message).hint("give every client a secret of its own"),
+                    Problem::new(key.secret.place, message)
+                        .hint("give every client a secret of its own"),
                 );
             }
         }
-        let client = Client {
-            secret: Arc::clone(&key.value),
-            prompt: host.prompt.as_ref().map(|prompt| prompt.value.clone()),
-            enable: host.enable.as_ref().map(|enable| Arc::clone(&enable.value)),
-        };
-        if clients.insert(address, Arc::new(client)).is_some() {
+        let client = client(host, draft)?;
+        if clients.insert(network, Arc::new(client)).is_some() {
             return Err(Problem::new(
-                host.address.place,
-                format!("host {address} is defined twice"),
+                host.network.place,
+                format!("host {network} is defined twice"),
             ));
         }
     }
@@ -115,9 +117,14 @@ fn clients(draft: &Draft, warnings: &mut Vec<Problem>) -> Result<Clients, Proble
             .hint("give each client a 'host' with its own key instead"),
         );
         Arc::new(Client {
-            secret: Arc::clone(&key.value),
+            keys: vec![Key {
+                secret: Arc::clone(&key.value),
+                warn: None,
+            }],
             prompt: None,
             enable: None,
+            lenient: draft::Lenient::default(),
+            tls_names: Vec::new(),
         })
     });
     if clients.is_empty() && anybody.is_none() {
@@ -128,6 +135,38 @@ fn clients(draft: &Draft, warnings: &mut Vec<Problem>) -> Result<Clients, Proble
         .hint("host = 192.0.2.1 { key = \"...\" }"));
     }
     Ok((clients, anybody))
+}
+
+/// RFC 8907 section 10.5.1: no key is an error, except where TLS stands in for it.
+fn client(host: &Host, draft: &Draft) -> Result<Client, Problem> {
+    let key = |secret: &At<Arc<Secret>>, warn| Key {
+        secret: Arc::clone(&secret.value),
+        warn,
+    };
+    let mut keys: Vec<Key> = host
+        .keys
+        .iter()
+        .map(|own| key(&own.secret, own.warn))
+        .collect();
+    if keys.is_empty() && host.tls_names.is_empty() {
+        let network = host.network.value;
+        let Some(common) = &draft.key else {
+            return Err(Problem::new(host.network.place, format!("host {network} has no key"))
+                .hint("add 'key = \"...\"' to it: without one anybody could answer in its name (RFC 8907 section 10.5.2)"));
+        };
+        keys.push(key(common, None));
+    }
+    Ok(Client {
+        keys,
+        prompt: host.prompt.as_ref().map(|prompt| prompt.value.clone()),
+        enable: host.enable.as_ref().map(|enable| Arc::clone(&enable.value)),
+        lenient: host.lenient,
+        tls_names: host
+            .tls_names
+            .iter()
+            .map(|name| name.value.clone())
+            .collect(),
+    })
 }
 
 fn warn_if_short(key: &At<Arc<Secret>>, warnings: &mut Vec<Problem>) {
@@ -213,6 +252,8 @@ struct Compiler<'a> {
     /// Identical expressions are compiled once.
     patterns: HashMap<Vec<u8>, Arc<Pattern>>,
     acls: HashMap<Vec<u8>, Arc<Rules>>,
+    /// Callouts are for a shell.
+    shell: bool,
     warnings: &'a mut Vec<Problem>,
 }
 
@@ -258,6 +299,17 @@ impl Compiler<'_> {
         }
     }
 
+    fn callout(&self, line: &At<Vec<u8>>) -> Result<Arc<Callout>, Problem> {
+        if self.shell {
+            return Ok(Arc::new(Callout::Shell(line.value.clone())));
+        }
+        let callout = Callout::words(&line.value).map_err(|error| {
+            Problem::new(line.place, format!("this program cannot be run: {error}"))
+                .hint("put it into a script, or write 'callout shell = yes' at the top level")
+        })?;
+        Ok(Arc::new(callout))
+    }
+
     /// The user's or group's own words over those of its parent.
     fn profile(
         &mut self,
@@ -286,6 +338,18 @@ impl Compiler<'_> {
         }
         if let Some(name) = &own.enable_acl {
             profile.enable_acl = Some(self.acl(name)?);
+        }
+        if let Some(date) = &own.expires {
+            profile.expires = Some(date.value);
+        }
+        if let Some(message) = &own.message {
+            profile.message = Some(message.value.as_slice().into());
+        }
+        if let Some(line) = &own.before {
+            profile.before = Some(self.callout(line)?);
+        }
+        if let Some(line) = &own.after {
+            profile.after = Some(self.callout(line)?);
         }
         self.services(own, &mut profile);
         self.commands(own, &mut profile)?;

@@ -4,11 +4,13 @@
 //! of everything that can turn out wrong. Must never know a configuration
 //! language: tac_plus.conf is one front end of several.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tacacs_common::secret::Secret;
+
+pub use super::settings::{AccountingFormat, Limits, Settings, Tls};
+pub use super::values::{Date, Network, TlsName};
 
 /// A range of bytes in the front end's text; only the front end can show it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +74,12 @@ pub enum Credential {
     Clear(Secret),
     /// Nothing is asked.
     NoPassword,
+    /// A string of the system's crypt(3).
+    Hash(Secret),
+    /// A file in the format of passwd(5).
+    File(PathBuf),
+    /// PAM, under the service name of [`Settings::pam_service`].
+    Pam,
 }
 
 /// A whole configuration.
@@ -87,24 +95,46 @@ pub struct Draft {
     pub groups: Vec<Profile>,
     /// Users.
     pub users: Vec<Profile>,
-    /// The file of accounting records.
-    pub accounting: Option<At<PathBuf>>,
-    /// The syslog facility, as written.
-    pub logging: Option<At<String>>,
-    /// One log line for every authorization.
-    pub log_authorization: bool,
+    /// Who proves users without a password of their own, and those that are not here.
+    pub default_authentication: Option<At<Arc<Credential>>>,
+    /// Everything that names nothing.
+    pub settings: Settings,
 }
 
-/// A client.
+/// A client, or all clients of a network.
 pub struct Host {
     /// Its address.
-    pub address: At<IpAddr>,
-    /// Its shared secret.
-    pub key: Option<At<Arc<Secret>>>,
+    pub network: At<Network>,
+    /// Its shared secrets, all of them good.
+    pub keys: Vec<Key>,
     /// What it asks a nameless user.
     pub prompt: Option<At<Vec<u8>>>,
     /// Its enable password.
     pub enable: Option<At<Arc<Credential>>>,
+    /// What it may get wrong.
+    pub lenient: Lenient,
+    /// What its certificate must say, any one of these, over TLS.
+    pub tls_names: Vec<At<TlsName>>,
+}
+
+/// A shared secret.
+#[derive(Clone)]
+pub struct Key {
+    /// The secret.
+    pub secret: At<Arc<Secret>>,
+    /// From this day on its use is worth a line in the log.
+    pub warn: Option<Date>,
+}
+
+/// Mistakes of old devices that a client may be forgiven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lenient {
+    /// A minor version that does not belong to the request.
+    pub minor_version: bool,
+    /// Arguments of no bytes.
+    pub empty_arg: bool,
+    /// The password of an ASCII login in the data of its START.
+    pub ascii_start_password: bool,
 }
 
 /// A permission and the regular expression it applies to.
@@ -142,6 +172,12 @@ pub struct Profile {
     pub full_name: Option<At<Vec<u8>>>,
     /// A message of the day.
     pub message: Option<At<Vec<u8>>>,
+    /// The first day on which nobody gets in.
+    pub expires: Option<At<Date>>,
+    /// The command line of a program that decides in place of the configuration.
+    pub before: Option<At<Vec<u8>>>,
+    /// The command line of a program that may change the decision.
+    pub after: Option<At<Vec<u8>>>,
     /// Services.
     pub services: Vec<Service>,
     /// Commands.

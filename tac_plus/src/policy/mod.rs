@@ -7,18 +7,24 @@
 //! | file | owns |
 //! |---|---|
 //! | [`draft`] | what a front end hands over |
+//! | [`settings`] | limits, files, listeners |
+//! | [`values`] | dates, networks, names in certificates |
 //! | `compile` | names resolved, inheritance flattened |
+//! | [`callout`] | command lines of programs that take part |
 //! | `pattern` | regular expressions |
 //! | `author` | the authorization algorithm |
 //! | `login` | credentials and their comparison |
 //! | `session` | the state machine of a session |
 
 mod author;
+pub mod callout;
 mod compile;
 pub mod draft;
 mod login;
 mod pattern;
 mod session;
+pub mod settings;
+pub mod values;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -30,30 +36,47 @@ use tacacs_common::secret::Secret;
 pub use author::Decision;
 pub use session::{Answer, Done, Effect, Input, Record, Reply, Session, Step};
 
-use draft::{Credential, Permission, ServiceName};
+use callout::Callout;
+use draft::{Credential, Date, Lenient, Network, Permission, ServiceName, Settings, TlsName};
 use pattern::Pattern;
 
 /// A compiled configuration. One look-up is one hash look-up.
 pub struct Policy {
-    clients: HashMap<IpAddr, Arc<Client>>,
+    clients: HashMap<Network, Arc<Client>>,
+    /// The lengths of their prefixes, longest first.
+    prefixes: Vec<u8>,
     /// What the global key admits: every address.
     anybody: Option<Arc<Client>>,
     users: HashMap<Box<[u8]>, Arc<Profile>>,
     fallback: Option<Arc<Profile>>,
     /// Where accounting records go.
     pub accounting: PathBuf,
-    /// One log line for every authorization.
-    pub log_authorization: bool,
+    /// Who proves users without a credential of their own.
+    default_credential: Option<Arc<Credential>>,
+    /// Everything that names nothing.
+    pub settings: Settings,
 }
 
 /// A device that may ask.
 pub struct Client {
-    /// Its shared secret.
-    pub secret: Arc<Secret>,
+    /// Its shared secrets, all of them good; none for a client of TLS only.
+    pub keys: Vec<Key>,
     /// What it asks a nameless user.
     pub prompt: Option<Vec<u8>>,
     /// Its enable password.
     pub enable: Option<Arc<Credential>>,
+    /// What it may get wrong.
+    pub lenient: Lenient,
+    /// What its certificate must say, any one of these; none for a client without TLS.
+    pub tls_names: Vec<TlsName>,
+}
+
+/// A shared secret of a client.
+pub struct Key {
+    /// The secret.
+    pub secret: Arc<Secret>,
+    /// From this day on its use is worth a line in the log.
+    pub warn: Option<Date>,
 }
 
 /// A user with everything it inherits.
@@ -68,6 +91,12 @@ pub struct Profile {
     enable: Option<Arc<Credential>>,
     acl: Option<Arc<Rules>>,
     enable_acl: Option<Arc<Rules>>,
+    /// The first day on which nobody gets in.
+    expires: Option<Date>,
+    /// For the user at login; never read by the original.
+    message: Option<Arc<[u8]>>,
+    before: Option<Arc<Callout>>,
+    after: Option<Arc<Callout>>,
     services: Arc<HashMap<ServiceName, Arc<Service>>>,
     commands: Arc<HashMap<Box<[u8]>, Arc<Rules>>>,
 }
@@ -116,9 +145,12 @@ impl Pair {
 impl Policy {
     /// The client at an address, if it may ask at all.
     pub fn client(&self, address: IpAddr) -> Option<&Arc<Client>> {
-        self.clients
-            .get(&address.to_canonical())
-            .or(self.anybody.as_ref())
+        let address = address.to_canonical();
+        let nearest = self.prefixes.iter().find_map(|prefix| {
+            let network = Network::of(address, *prefix)?;
+            self.clients.get(&network)
+        });
+        nearest.or(self.anybody.as_ref())
     }
 
     /// The configured user, or `DEFAULT`.

@@ -341,6 +341,7 @@ impl Session {
         }
         let decision = author::decide(policy, self.address, request);
         let line = policy
+            .settings
             .log_authorization
             .then(|| self.log_decision(request, &decision));
         Step::Reply(Reply::Author(decision), line)

@@ -1,0 +1,261 @@
+//! Command lines of programs that take part in an authorization.
+//!
+//! Owns their words and what stands for a field of the request. Must never hand a
+//! field to a shell: each word is an argument, whatever its fields hold.
+
+/// A field of a request that a command line may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variable {
+    /// Who asks.
+    User,
+    /// The client's name, its address if it has none.
+    Name,
+    /// The client's address.
+    Ip,
+    /// The client's port.
+    Port,
+    /// Where the user is.
+    Address,
+    /// The privilege level, a number.
+    Priv,
+    /// `authen_method`, a number.
+    Method,
+    /// `authen_type`, a number.
+    Type,
+    /// `authen_service`, a number.
+    Service,
+    /// `pass`, `fail`, `error` or `unknown`.
+    Status,
+}
+
+/// Variables by the names that command lines, and a shell's environment, know them by.
+pub const VARIABLES: [(&str, Variable); 10] = [
+    ("user", Variable::User),
+    ("name", Variable::Name),
+    ("ip", Variable::Ip),
+    ("port", Variable::Port),
+    ("address", Variable::Address),
+    ("priv", Variable::Priv),
+    ("method", Variable::Method),
+    ("type", Variable::Type),
+    ("service", Variable::Service),
+    ("status", Variable::Status),
+];
+
+/// What an unknown variable stands for, and a known one without a value.
+pub const UNKNOWN: &[u8] = b"unknown";
+
+/// A command line that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Callout {
+    /// A program and its arguments.
+    Words(Vec<Vec<Part>>),
+    /// A line for `/bin/sh -c`, which finds the fields in its environment, so that it
+    /// never reads them as part of the line.
+    Shell(Vec<u8>),
+}
+
+/// A piece of a word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// These bytes.
+    Text(Vec<u8>),
+    /// A field; `None` is one that there is not.
+    Field(Option<Variable>),
+}
+
+impl Callout {
+    /// Reads a line that no shell will see.
+    ///
+    /// # Errors
+    ///
+    /// What in it only a shell understands, for a person.
+    pub(super) fn words(line: &[u8]) -> Result<Self, String> {
+        let words = Splitter::new(line).split()?;
+        match words.first().map(Vec::as_slice) {
+            None | Some([]) => Err("no program is named".to_owned()),
+            Some(program) if program.iter().any(|part| matches!(part, Part::Field(_))) => {
+                Err("the program itself would be chosen by who asks".to_owned())
+            }
+            Some(_) => Ok(Self::Words(words)),
+        }
+    }
+
+    /// The program and its arguments, fields filled in.
+    pub fn fill<'v>(words: &[Vec<Part>], value: impl Fn(Variable) -> &'v [u8]) -> Vec<Vec<u8>> {
+        let fill_part = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Field(field) => field.map_or(UNKNOWN, &value).to_vec(),
+        };
+        words
+            .iter()
+            .map(|word| word.iter().flat_map(fill_part).collect())
+            .collect()
+    }
+}
+
+struct Splitter<'a> {
+    line: &'a [u8],
+    at: usize,
+    words: Vec<Vec<Part>>,
+    /// The word being read; `None` between words.
+    word: Option<Vec<Part>>,
+}
+
+impl<'a> Splitter<'a> {
+    fn new(line: &'a [u8]) -> Self {
+        Self {
+            line,
+            at: 0,
+            words: Vec::new(),
+            word: None,
+        }
+    }
+
+    fn split(mut self) -> Result<Vec<Vec<Part>>, String> {
+        let mut quote = None;
+        while let Some(byte) = self.take() {
+            match (byte, quote) {
+                (b'\'' | b'"', None) => {
+                    self.word.get_or_insert_default();
+                    quote = Some(byte);
+                }
+                (_, Some(open)) if byte == open => quote = None,
+                (b' ' | b'\t', None) => self.words.extend(self.word.take()),
+                (b'$', _) => self.field()?,
+                (b'`' | b'\\', Some(b'"')) => return Err(only_a_shell(byte)),
+                (_, None) if self.is_syntax(byte) => return Err(only_a_shell(byte)),
+                (other, _) => self.push(other),
+            }
+        }
+        if quote.is_some() {
+            return Err("a quote is not closed".to_owned());
+        }
+        self.words.extend(self.word.take());
+        Ok(self.words)
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        let byte = self.line.get(self.at).copied();
+        self.at += usize::from(byte.is_some());
+        byte
+    }
+
+    /// Whether a byte outside quotes means something to a shell.
+    fn is_syntax(&self, byte: u8) -> bool {
+        match byte {
+            b'#' | b'~' => self.word.is_none(),
+            b'=' => self.words.is_empty(),
+            _ => b"|&;<>()`\\*?[]{}!\n\r".contains(&byte),
+        }
+    }
+
+    /// `$name` or `${name}`.
+    fn field(&mut self) -> Result<(), String> {
+        let rest = self.line.get(self.at..).unwrap_or_default();
+        let (rest, braced) = match rest {
+            [b'{', rest @ ..] => (rest, true),
+            rest => (rest, false),
+        };
+        let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+        let len = rest
+            .iter()
+            .position(|byte| !is_letter(byte))
+            .unwrap_or(rest.len());
+        let closed = !braced || rest.get(len) == Some(&b'}');
+        if len == 0 || !closed {
+            return Err(only_a_shell(b'$'));
+        }
+        let name = rest.get(..len).unwrap_or_default();
+        let known = VARIABLES.iter().find(|known| known.0.as_bytes() == name);
+        self.at += len + if braced { 2 } else { 0 };
+        let part = Part::Field(known.map(|known| known.1));
+        self.word.get_or_insert_default().push(part);
+        Ok(())
+    }
+
+    fn push(&mut self, byte: u8) {
+        let word = self.word.get_or_insert_default();
+        match word.last_mut() {
+            Some(Part::Text(text)) => text.push(byte),
+            _ => word.push(Part::Text(vec![byte])),
+        }
+    }
+}
+
+fn only_a_shell(byte: u8) -> String {
+    format!(
+        "'{}' means something to a shell only, and none reads this line",
+        char::from(byte).escape_debug()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(line: &str) -> Result<Vec<String>, String> {
+        let Callout::Words(words) = Callout::words(line.as_bytes())? else {
+            return Err("a shell".to_owned());
+        };
+        let value = |variable| match variable {
+            Variable::User => b"x; touch /tmp/owned #".as_slice(),
+            Variable::Port => b"tty 1".as_slice(),
+            Variable::Address => b"".as_slice(),
+            _ => UNKNOWN,
+        };
+        let words = Callout::fill(&words, value).into_iter();
+        Ok(words.map(|word| String::from_utf8(word).unwrap()).collect())
+    }
+
+    #[test]
+    fn a_field_is_one_argument_whatever_it_holds() {
+        let words = filled("/path/pre $user  ${port}x $address $nothing\tend").unwrap();
+        let expected = [
+            "/path/pre",
+            "x; touch /tmp/owned #",
+            "tty 1x",
+            "",
+            "unknown",
+            "end",
+        ];
+        assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn quotes_keep_a_word_together_and_fields_in_them_are_filled_in() {
+        let words = filled(r#"/bin/x "a  $port" '$port' b'c d'e """#).unwrap();
+        assert_eq!(words, ["/bin/x", "a  tty 1", "tty 1", "bc de", ""]);
+    }
+
+    #[test]
+    fn what_only_a_shell_understands_is_refused() {
+        for line in [
+            "/bin/x | /bin/y",
+            "/bin/x > /tmp/y",
+            "/bin/x; /bin/y",
+            "/bin/x && y",
+            "/bin/x `id`",
+            "/bin/x $(id)",
+            "/bin/x $1",
+            "/bin/x ${user:-a}",
+            "/bin/x ${user",
+            "/bin/x a$",
+            r"/bin/x a\ b",
+            r#"/bin/x "`id`""#,
+            "/bin/x *.txt",
+            "/bin/x ~/a",
+            "/bin/x # note",
+            "A=b /bin/x",
+            "/bin/x 'a",
+            "/bin/x\n/bin/y",
+            "",
+            "\"\"",
+            "$user /bin/x",
+            "/bin/$user",
+        ] {
+            assert!(filled(line).is_err(), "{line}");
+        }
+        assert!(filled("/bin/x a#b c=d --e=~").is_ok());
+    }
+}
