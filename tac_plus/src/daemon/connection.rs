@@ -324,6 +324,7 @@ impl Talk<'_> {
             Reply::Author(decision) => {
                 let (status, args) = (decision.status, decision.args.as_arguments());
                 let server_msg = decision.server_msg.as_bytes();
+                let data = decision.data.as_bytes();
                 self.connection.reply(
                     session_id,
                     &AuthorReply {

@@ -3,12 +3,18 @@
 //! Owns the decision about one REQUEST. Must never look at `authen_method`: the
 //! client only claims it (RFC 8907 section 6.1).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use tacacs_common::packet::{Argument, ArgumentsBuf, AuthorRequest, AuthorStatus, Error};
+use tacacs_common::packet::{Argument, Arguments, ArgumentsBuf, AuthorRequest, AuthorStatus};
 
+use super::callout::{Callout, Outcome};
 use super::draft::{Permission, ServiceName};
 use super::{Pair, Policy, Profile, Service};
+
+/// As many characters of a program's standard error are shown to the user.
+const MESSAGE: usize = 1024;
 
 /// The decision, ready for a REPLY.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +24,9 @@ pub struct Decision {
     /// Added to the request's arguments, or in their place.
     pub args: ArgumentsBuf,
     /// Why not, for the user.
-    pub server_msg: &'static str,
+    pub server_msg: Cow<'static, str>,
+    /// Why not, for the client's log.
+    pub data: &'static str,
 }
 
 impl Decision {
@@ -31,9 +39,9 @@ impl Decision {
     }
 
     /// ERROR: the request makes no sense, so no decision is made about it.
-    pub(super) fn error(server_msg: &'static str) -> Self {
+    pub(super) fn error(data: &'static str) -> Self {
         Self {
-            server_msg,
+            data,
             ..Self::of(AuthorStatus::Error)
         }
     }
@@ -42,7 +50,8 @@ impl Decision {
         Self {
             status,
             args: ArgumentsBuf::new(),
-            server_msg: "",
+            server_msg: Cow::Borrowed(""),
+            data: "",
         }
     }
 
@@ -53,6 +62,78 @@ impl Decision {
             Self::fail()
         }
     }
+
+    fn saying(mut self, outcome: &Outcome) -> Self {
+        self.server_msg = Cow::Owned(message(&outcome.stderr));
+        self
+    }
+
+    /// With what a program wrote as its arguments, one a line.
+    fn with_lines(mut self, outcome: &Outcome) -> Self {
+        for line in outcome.stdout.split(|byte| *byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if !line.is_empty() && self.args.push_raw(line).is_err() {
+                return Self::error("a program's answer is no list of arguments");
+            }
+        }
+        self
+    }
+}
+
+/// What a request comes to.
+pub(super) enum Verdict {
+    /// This.
+    Decided(Decision),
+    /// What this program says.
+    Ask(Errand),
+}
+
+/// A program that has a say in a decision.
+pub struct Errand {
+    /// Its command line.
+    pub callout: Arc<Callout>,
+    /// Its standard input: arguments, one a line.
+    pub stdin: Vec<u8>,
+    /// What `$status` stands for.
+    pub status: &'static str,
+    /// What its end means.
+    pub(super) then: Then,
+}
+
+/// What the end of a program means.
+pub(super) struct Then {
+    /// Whether a command is asked about: nothing can be put in its place.
+    is_command: bool,
+    /// The configuration's decision; none was made if the program comes before it.
+    proposed: Option<Decision>,
+}
+
+impl Then {
+    /// The decision. Exit codes are those of the manual page.
+    pub(super) fn conclude(self, outcome: &Outcome) -> Decision {
+        match (outcome.code, self.proposed) {
+            (Some(0), Some(proposed)) => proposed,
+            (Some(0), None) => Decision::pass_add(),
+            (Some(1), _) => Decision::fail().saying(outcome),
+            (Some(2), _) if !self.is_command => {
+                Decision::of(AuthorStatus::PassRepl).with_lines(outcome)
+            }
+            (Some(3), None) => Decision::fail().saying(outcome).with_lines(outcome),
+            (_, None) => Decision::error("Illegal return status from pre-authorization command")
+                .saying(outcome),
+            (_, Some(_)) => {
+                Decision::error("Illegal return status from post-authorization command")
+                    .saying(outcome)
+            }
+        }
+    }
+}
+
+/// What a program wrote for the user, fit for a REPLY (RFC 8907 section 3.7).
+fn message(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let harmless = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+    text.trim().chars().take(MESSAGE).map(harmless).collect()
 }
 
 /// Arguments that mean one thing: given twice, nobody can say which counts.
@@ -66,21 +147,54 @@ const SINGLE: [&[u8]; 7] = [
     b"acl",
 ];
 
-/// Decides a request from the client at `address`. The request's values have been checked.
-pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'_>) -> Decision {
+/// Decides a request from the client at `address`, or says which program does. The
+/// request's values have been checked.
+pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'_>) -> Verdict {
     let Some(profile) = policy.profile(request.user) else {
-        return Decision::fail();
+        return Verdict::Decided(Decision::fail());
     };
     if !profile.admits(profile.acl.as_deref(), address) {
-        return Decision::fail();
+        return Verdict::Decided(Decision::fail());
     }
-    if profile.before.is_some() || profile.after.is_some() {
-        return Decision::error("callouts are not run yet");
-    }
-    let asked = match Asked::of(request) {
-        Ok(asked) => asked,
-        Err(decision) => return decision,
+    let asked = match once(request.args) {
+        Ok(seen) => Asked::of(seen),
+        Err(decision) => return Verdict::Decided(decision),
     };
+    let is_command = matches!(asked, Ok(Asked::Command(_)));
+    if let Some(callout) = &profile.before {
+        return Verdict::Ask(Errand {
+            callout: Arc::clone(callout),
+            stdin: lines(request.args.raw()),
+            status: "unknown",
+            then: Then {
+                is_command,
+                proposed: None,
+            },
+        });
+    }
+    let proposed = match asked {
+        Ok(asked) => propose(profile, asked, request),
+        Err(decision) => return Verdict::Decided(decision),
+    };
+    match &profile.after {
+        Some(callout) if proposed.status != AuthorStatus::Error => Verdict::Ask(Errand {
+            callout: Arc::clone(callout),
+            stdin: proposal(request.args, &proposed),
+            status: match proposed.status {
+                AuthorStatus::Fail => "fail",
+                _ => "pass",
+            },
+            then: Then {
+                is_command,
+                proposed: Some(proposed),
+            },
+        }),
+        _ => Verdict::Decided(proposed),
+    }
+}
+
+/// What the configuration alone says.
+fn propose(profile: &Profile, asked: Asked<'_>, request: &AuthorRequest<'_>) -> Decision {
     match asked {
         Asked::Exec => match profile.services.get(&ServiceName::Exec) {
             Some(service) => negotiate(service, request),
@@ -96,6 +210,24 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
             ),
         },
     }
+}
+
+/// What the client would act on: what it asked with, and what is added or put in its place.
+fn proposal(asked: Arguments<'_>, proposed: &Decision) -> Vec<u8> {
+    let asked = asked
+        .raw()
+        .filter(|_| proposed.status != AuthorStatus::PassRepl);
+    lines(asked.chain(proposed.args.as_arguments().raw()))
+}
+
+/// One a line. A checked argument holds no line break.
+fn lines<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for argument in arguments.filter(|argument| !argument.is_empty()) {
+        lines.extend_from_slice(argument);
+        lines.push(b'\n');
+    }
+    lines
 }
 
 impl Profile {
@@ -125,22 +257,29 @@ enum Asked<'a> {
     Service(ServiceName),
 }
 
-impl<'a> Asked<'a> {
-    fn of(request: &AuthorRequest<'a>) -> Result<Self, Decision> {
-        let mut seen = [None; SINGLE.len()];
-        for argument in request.args.parsed() {
-            let argument = argument
-                .map_err(|_: Error| Decision::error("argument without name or separator"))?;
-            let single = SINGLE.iter().position(|name| *name == argument.name);
-            if let Some(slot) = single.and_then(|at| seen.get_mut(at))
-                && slot.replace(argument.value).is_some()
-            {
-                return Err(Decision {
-                    server_msg: "argument given twice",
-                    ..Decision::fail()
-                });
-            }
+/// The values of [`SINGLE`], none of which may be given twice. Arguments of no bytes
+/// are passed over: whoever must not send them was refused before.
+fn once(args: Arguments<'_>) -> Result<[Option<&[u8]>; SINGLE.len()], Decision> {
+    let mut seen = [None; SINGLE.len()];
+    for raw in args.raw().filter(|raw| !raw.is_empty()) {
+        let Some(argument) = Argument::parse(raw) else {
+            return Err(Decision::error("argument without name or separator"));
+        };
+        let single = SINGLE.iter().position(|name| *name == argument.name);
+        if let Some(slot) = single.and_then(|at| seen.get_mut(at))
+            && slot.replace(argument.value).is_some()
+        {
+            return Err(Decision {
+                server_msg: Cow::Borrowed("argument given twice"),
+                ..Decision::fail()
+            });
         }
+    }
+    Ok(seen)
+}
+
+impl<'a> Asked<'a> {
+    fn of(seen: [Option<&'a [u8]>; SINGLE.len()]) -> Result<Self, Decision> {
         let [service, protocol, cmd, ..] = seen;
         match service {
             None => Err(Decision::error(
@@ -196,7 +335,10 @@ enum Fate<'s> {
 fn negotiate(service: &Service, request: &AuthorRequest<'_>) -> Decision {
     let mut list: Vec<&[u8]> = Vec::with_capacity(request.args.len() + service.mandatory.len());
     let mut changed = false;
-    for (raw, argument) in request.args.raw().zip(request.args.parsed().flatten()) {
+    for raw in request.args.raw() {
+        let Some(argument) = Argument::parse(raw) else {
+            continue;
+        };
         match fate(service, &argument) {
             Fate::Keep => list.push(raw),
             Fate::Replace(pair) => {

@@ -76,7 +76,14 @@ fn answer_to(
         rem_addr: b"10.9.8.7",
         args: buf.as_arguments(),
     };
-    let decision = decide(&loaded.policy, IpAddr::from([203, 0, 113, 9]), &request);
+    let address = IpAddr::from([203, 0, 113, 9]);
+    let Verdict::Decided(decision) = decide(&loaded.policy, address, &request) else {
+        panic!("no program decides here");
+    };
+    shown(&decision)
+}
+
+fn shown(decision: &Decision) -> String {
     let list: Vec<_> = decision
         .args
         .as_arguments()
@@ -263,5 +270,43 @@ fn how_the_client_says_the_user_was_authenticated_changes_nothing() {
         AuthenMethod::Local,
     ] {
         assert_eq!(answer_to(CONFIGURATION, method, "admin", &args), expected);
+    }
+}
+
+#[test]
+fn a_programs_end_means_what_the_manual_page_says() {
+    let outcome = |code| Outcome {
+        code,
+        stdout: b"a=1\r\nb*2\n".to_vec(),
+        stderr: b"no\x1b[2J way\n".to_vec(),
+    };
+    let conclude = |before: bool, is_command: bool, code| {
+        let proposed = (!before).then(Decision::pass_add);
+        let then = Then {
+            is_command,
+            proposed,
+        };
+        let decision = then.conclude(&outcome(code));
+        format!("{} {}", shown(&decision), decision.server_msg)
+    };
+    let repl = "PASS_REPL [a=1, b*2] ";
+    for (before, is_command, code, expected) in [
+        (true, false, Some(0), "PASS_ADD [] "),
+        (true, false, Some(1), "FAIL [] no [2J way"),
+        (true, false, Some(2), repl),
+        (true, true, Some(2), "ERROR [] no [2J way"),
+        (true, false, Some(3), "FAIL [a=1, b*2] no [2J way"),
+        (true, false, Some(4), "ERROR [] no [2J way"),
+        (true, false, None, "ERROR [] no [2J way"),
+        (false, false, Some(0), "PASS_ADD [] "),
+        (false, false, Some(1), "FAIL [] no [2J way"),
+        (false, false, Some(2), repl),
+        (false, true, Some(2), "ERROR [] no [2J way"),
+        (false, false, Some(3), "ERROR [] no [2J way"),
+        (false, false, Some(127), "ERROR [] no [2J way"),
+        (false, false, None, "ERROR [] no [2J way"),
+    ] {
+        let answer = conclude(before, is_command, code);
+        assert_eq!(answer, expected, "before: {before}, code {code:?}");
     }
 }

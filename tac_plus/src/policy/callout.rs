@@ -64,6 +64,17 @@ pub enum Part {
     Field(Option<Variable>),
 }
 
+/// How a program ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its exit code; `None` if it never ran, did not end in time or was killed.
+    pub code: Option<i32>,
+    /// What it wrote, one argument a line.
+    pub stdout: Vec<u8>,
+    /// What it wrote for the user.
+    pub stderr: Vec<u8>,
+}
+
 impl Callout {
     /// Reads a line that no shell will see.
     ///

@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use tacacs_common::secret::Secret;
 
-pub use author::Decision;
+pub use author::{Decision, Errand};
 pub use session::{Answer, Done, Effect, Input, Record, Reply, Session, Step};
 
 use callout::Callout;

@@ -13,6 +13,7 @@ use tacacs_common::packet::{
 };
 
 use super::author::{self, Decision};
+use super::callout::Outcome;
 use super::draft::Credential;
 use super::login::{self, Purpose};
 use super::{Client, Policy};
@@ -339,7 +340,11 @@ impl Session {
             );
             return Step::Reply(Reply::Author(Decision::error("")), Some(line));
         }
-        let decision = author::decide(policy, self.address, request);
+        let decision = match author::decide(policy, self.address, request) {
+            author::Verdict::Decided(decision) => decision,
+            // Not run yet: as a program that cannot be started.
+            author::Verdict::Ask(errand) => errand.then.conclude(&Outcome::default()),
+        };
         let line = policy
             .settings
             .log_authorization
