@@ -244,6 +244,15 @@ keys! {
         "shell", PasswdPath, "/bin/bash", m.shell = passwd_path(v)?,
             "login shell",
             "Give a program that /etc/shells lists.";
+        "gecos_attribute"("name"), Token, "", m.gecos_attribute = Some(token(v)?),
+            "authorization attribute that sets the gecos field",
+            "When it is empty none does.";
+        "home_attribute"("home"), Token, "", m.home_attribute = Some(token(v)?),
+            "authorization attribute that sets the home folder",
+            "A value that is not a plain absolute path is passed over. When it is empty none does.";
+        "shell_attribute"("shell"), Token, "", m.shell_attribute = Some(token(v)?),
+            "authorization attribute that sets the login shell",
+            "A shell that /etc/shells does not list is passed over. When it is empty none does.";
         "env_allow"("ROLE"), Names, "", m.env_allow = names(v)?,
             "authorization attributes that may become PAM environment variables",
             "Nothing else that a server sends reaches the environment.";

@@ -118,6 +118,9 @@ fn show_mapping(text: &mut Text, mapping: &Mapping) {
     text.key("user_prefix", &mapping.user_prefix);
     text.key("home", &mapping.home);
     text.key("shell", mapping.shell.display());
+    text.key("gecos_attribute", optional(&mapping.gecos_attribute));
+    text.key("home_attribute", optional(&mapping.home_attribute));
+    text.key("shell_attribute", optional(&mapping.shell_attribute));
     for (level, groups) in &mapping.groups {
         text.key(&format!("groups.{level}"), groups.join(" "));
     }

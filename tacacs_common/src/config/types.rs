@@ -343,6 +343,12 @@ pub struct Mapping {
     pub home: String,
     /// Login shell.
     pub shell: PathBuf,
+    /// Authorization attribute that sets the gecos field; `None`: none does.
+    pub gecos_attribute: Option<String>,
+    /// Authorization attribute that sets the home folder; `None`: none does.
+    pub home_attribute: Option<String>,
+    /// Authorization attribute that sets the login shell; `None`: none does.
+    pub shell_attribute: Option<String>,
     /// Supplementary groups by privilege level; the nearest level at or below
     /// a user's own counts.
     pub groups: BTreeMap<u8, Vec<String>>,
@@ -352,6 +358,20 @@ pub struct Mapping {
     pub handled: Vec<String>,
     /// What happens to upper case in names.
     pub case: Case,
+}
+
+impl Mapping {
+    /// Every mandatory attribute that is accepted besides the known ones: `handled`, and
+    /// those that set fields of an entry.
+    pub fn all_handled(&self) -> Vec<String> {
+        let fields = [
+            &self.gecos_attribute,
+            &self.home_attribute,
+            &self.shell_attribute,
+        ];
+        let fields = fields.into_iter().flatten();
+        self.handled.iter().chain(fields).cloned().collect()
+    }
 }
 
 /// How names get uids.
@@ -455,6 +475,9 @@ impl Default for Mapping {
             user_prefix: String::new(),
             home: String::new(),
             shell: PathBuf::new(),
+            gecos_attribute: None,
+            home_attribute: None,
+            shell_attribute: None,
             groups: BTreeMap::new(),
             env_allow: Vec::new(),
             handled: Vec::new(),
