@@ -12,6 +12,7 @@
 //! | [`exchange`] | state machines of a session, without sockets |
 //! | [`config`] | /etc/tacplus.conf, old files and the PAM line |
 //! | [`hold_down`] | servers that did not answer a moment ago, shared by all processes |
+//! | [`identity`] | who TACACS+ users are on this host: mapping and store |
 //! | [`secret`] | memory of secrets and passwords |
 //! | [`spool`] | accounting records that no server has taken yet |
 //! | [`statefile`] | small files under root's folders: trust, replace, lock |
@@ -23,6 +24,7 @@ pub mod config;
 pub mod escape;
 pub mod exchange;
 pub mod hold_down;
+pub mod identity;
 pub mod obfuscate;
 pub mod outcome;
 pub mod packet;

@@ -36,6 +36,11 @@ pub fn read(path: &Path, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
     Ok(bytes)
 }
 
+/// Opens a trusted regular file for reading, with this one descriptor.
+pub fn open(path: &Path) -> io::Result<File> {
+    open_file(rustix::fs::CWD, path.as_os_str(), OFlags::RDONLY).map_err(|error| at(path, &error))
+}
+
 /// Puts a file with these bytes and this mode at `path`: readers see the old file or
 /// the new one, also after a power cut. Leaves nothing behind when it fails.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -173,17 +178,7 @@ impl Folder {
 
     /// Opens a trusted regular file.
     pub fn open_file(&self, name: &OsStr, flags: OFlags) -> io::Result<File> {
-        // NONBLOCK: a FIFO put at this name must not stop the caller.
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        match rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o600)) {
-            Ok(file) => {
-                check(&rustix::fs::fstat(&file)?, FileType::RegularFile)?;
-                Ok(file.into())
-            }
-            Err(Errno::LOOP) => Err(untrusted("is a symbolic link")),
-            Err(Errno::NXIO | Errno::ISDIR) => Err(untrusted("is not a regular file")),
-            Err(errno) => Err(errno.into()),
-        }
+        open_file(&self.0, name, flags)
     }
 
     /// Gives a finished file its name and waits until the name is on the disk.
@@ -247,6 +242,20 @@ pub(crate) fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => Ok((folder, name)),
         _ => Ok((Path::new("."), name)),
+    }
+}
+
+fn open_file(parent: impl AsFd, name: &OsStr, flags: OFlags) -> io::Result<File> {
+    // NONBLOCK: a FIFO put at this name must not stop the caller.
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    match rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o600)) {
+        Ok(file) => {
+            check(&rustix::fs::fstat(&file)?, FileType::RegularFile)?;
+            Ok(file.into())
+        }
+        Err(Errno::LOOP) => Err(untrusted("is a symbolic link")),
+        Err(Errno::NXIO | Errno::ISDIR) => Err(untrusted("is not a regular file")),
+        Err(errno) => Err(errno.into()),
     }
 }
 

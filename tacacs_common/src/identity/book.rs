@@ -1,0 +1,205 @@
+//! The rules of changing the store, on all its entries in memory.
+//!
+//! Owns which uid belongs to which name. Must never let go of that: an entry that ends
+//! stays behind, forgotten.
+
+use std::fmt;
+
+use super::store::{HEAD, MAGIC};
+use super::{Entry, State, Store, StoreError, line};
+
+/// Every entry, in the order of the file.
+#[derive(Default)]
+pub struct Book {
+    entries: Vec<Entry>,
+}
+
+/// Why an entry cannot be put into the book.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its uid is or was another name's.
+    #[allow(missing_docs)]
+    Taken { uid: u32, owner: String },
+    /// It does not fit a line.
+    Unwritable,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken { uid, owner } => {
+                write!(f, "uid {uid} is that of '{owner}'; choose another")
+            }
+            Self::Unwritable => f.write_str("the entry does not fit a line of the store"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl Book {
+    /// Every entry of a store.
+    pub(super) fn read(store: &Store) -> Result<Self, StoreError> {
+        let mut entries = Vec::new();
+        store.each(&mut |entry| {
+            entries.push(entry);
+            true
+        })?;
+        Ok(Self { entries })
+    }
+
+    /// The entries of a damaged file whose lines are well formed and contradict no line
+    /// before them, and the numbers of the lines that are lost.
+    pub(super) fn salvage(text: &[u8]) -> (Self, Vec<usize>) {
+        let (mut book, mut lost) = (Self::default(), Vec::new());
+        let lines = || (1_usize..).zip(text.split(|byte| *byte == b'\n'));
+        // Accounts first, since they say which users may have one uid.
+        for accounts in [true, false] {
+            for (number, text) in lines() {
+                if text.is_empty() || text.starts_with(MAGIC.as_bytes()) || is_index(text) {
+                    continue;
+                }
+                let entry = line::parse(text);
+                let is_account = matches!(&entry, Some(entry) if entry.state == State::Shared);
+                if is_account == accounts && !entry.is_some_and(|entry| book.keep(entry)) {
+                    lost.push(number);
+                }
+            }
+        }
+        book.sort();
+        lost.sort_unstable();
+        (book, lost)
+    }
+
+    /// Adds an entry as it is, if neither its name nor its uid is there.
+    fn keep(&mut self, entry: Entry) -> bool {
+        let shares = entry.state != State::Shared && self.is_shared(entry.uid);
+        let clashes = |old: &Entry| {
+            let twice = old.is_known() && entry.is_known() && old.name == entry.name;
+            twice || (old.uid == entry.uid && !shares)
+        };
+        let free = !self.entries.iter().any(clashes);
+        if free {
+            self.entries.push(entry);
+        }
+        free
+    }
+
+    /// The entries, sorted by name.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The living entry of this name.
+    pub fn find(&mut self, name: &str) -> Option<&mut Entry> {
+        self.entries
+            .iter_mut()
+            .find(|entry| entry.is_known() && entry.name == name)
+    }
+
+    /// Puts an entry in the place of the living one of its name. If that had another
+    /// uid of its own, this uid stays taken.
+    ///
+    /// # Errors
+    /// The uid is another's, or the entry could not be read back.
+    pub fn put(&mut self, entry: Entry) -> Result<(), Refusal> {
+        if !line::push(&mut Vec::new(), &entry) {
+            return Err(Refusal::Unwritable);
+        }
+        let shared = self.is_shared(entry.uid) && entry.state != State::Shared;
+        let other = self
+            .entries
+            .iter()
+            .find(|other| other.uid == entry.uid && other.name != entry.name);
+        if let Some(other) = other.filter(|_| !shared && !self.is_own_account(&entry)) {
+            return Err(Refusal::Taken {
+                uid: entry.uid,
+                owner: other.name.clone(),
+            });
+        }
+        self.retire(&entry.name);
+        // A uid that comes back to its name is no longer a forgotten one.
+        self.entries
+            .retain(|old| old.name != entry.name || old.uid != entry.uid);
+        self.entries.push(entry);
+        self.sort();
+        Ok(())
+    }
+
+    /// Ends the living entry of this name, if there is one. Its uid stays taken.
+    pub fn forget(&mut self, name: &str) -> bool {
+        let known = self.find(name).is_some();
+        self.retire(name);
+        self.sort();
+        known
+    }
+
+    /// The living entry of a name becomes a forgotten one, or nothing if its uid is that
+    /// of an account.
+    fn retire(&mut self, name: &str) {
+        let shares = self
+            .find(name)
+            .map(|old| (old.uid, old.state != State::Shared))
+            .is_some_and(|(uid, user)| user && self.is_shared(uid));
+        if shares {
+            self.entries
+                .retain(|entry| entry.name != name || !entry.is_known());
+        } else if let Some(old) = self.find(name) {
+            old.disable();
+            old.state = State::Forgotten;
+        }
+    }
+
+    /// Whether this uid is that of an account, past or present.
+    fn is_shared(&self, uid: u32) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.uid == uid && entry.state == State::Shared)
+    }
+
+    /// Whether an account by this name and uid is there already.
+    fn is_own_account(&self, account: &Entry) -> bool {
+        self.entries.iter().any(|entry| {
+            entry.state == State::Shared && entry.uid == account.uid && entry.name == account.name
+        })
+    }
+
+    fn sort(&mut self) {
+        self.entries.sort_by(|a, b| {
+            let order = |entry: &Entry| (!entry.is_known(), entry.uid);
+            a.name.cmp(&b.name).then(order(a).cmp(&order(b)))
+        });
+    }
+
+    /// The file.
+    pub(super) fn text(&self) -> Result<Vec<u8>, Refusal> {
+        let mut text = vec![b'0'; HEAD];
+        let mut index: Vec<(u32, bool, usize)> = Vec::new();
+        for entry in &self.entries {
+            // Of those with one uid the account owns it, else the only one.
+            index.push((entry.uid, entry.state != State::Shared, text.len()));
+            if !line::push(&mut text, entry) {
+                return Err(Refusal::Unwritable);
+            }
+        }
+        index.sort_unstable();
+        index.dedup_by_key(|(uid, ..)| *uid);
+        let start = text.len();
+        for (uid, _, offset) in index {
+            text.extend_from_slice(format!("{uid:010} {offset:010}\n").as_bytes());
+        }
+        let head = format!("{MAGIC}{start:010} {:010}\n", text.len());
+        for (place, byte) in text.iter_mut().zip(head.bytes()) {
+            *place = byte;
+        }
+        Ok(text)
+    }
+}
+
+/// Whether this is a line of the index: digits, a blank, digits.
+fn is_index(text: &[u8]) -> bool {
+    text.contains(&b' ')
+        && text
+            .iter()
+            .all(|byte| *byte == b' ' || byte.is_ascii_digit())
+}

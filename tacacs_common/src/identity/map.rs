@@ -1,0 +1,333 @@
+//! From a name and a level to an account of this host. Pure: what it asks the store
+//! is the same on every call until somebody writes.
+//!
+//! The uid of a name is `first + hash(name) mod size` of `uid_range`, where the hash
+//! is FNV-1a of 64 bits over the bytes of the name: from 0xcbf29ce484222325, each byte
+//! is xored in and the result multiplied by 0x100000001b3, modulo 2^64. So a user has
+//! the same uid on every host of the same `uid_range`. This must never change: files
+//! all over the network would change their owner.
+
+use std::ops::RangeInclusive;
+
+use super::{Entry, NOLOGIN, State, Store, StoreError, line, name};
+use crate::config::{Mapping, Mode};
+use crate::packet::Arguments;
+
+/// Why a name gets no account.
+#[derive(Debug)]
+pub enum Unmapped {
+    /// It is not a name that this host gives to users.
+    Name,
+    /// Users of mode local have the account of `/etc/passwd`.
+    Local,
+    /// The uid that goes with the name is another's.
+    #[allow(missing_docs)]
+    Collision {
+        name: String,
+        uid: u32,
+        owner: String,
+    },
+    /// The configured home or shell cannot stand in a passwd entry.
+    Unwritable,
+    /// The store cannot say.
+    Store(StoreError),
+}
+
+impl std::fmt::Display for Unmapped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name => f.write_str("it is not a name that this host gives to users"),
+            Self::Local => f.write_str("with mode = local users are those of /etc/passwd"),
+            Self::Collision { name, uid, owner } => write!(
+                f,
+                "uid {uid}, which goes with the name, is that of '{owner}'; choose another with 'tacplus identity add {name} --uid N', the same on every host"
+            ),
+            Self::Unwritable => {
+                f.write_str("its home or shell is not a path that a passwd entry can hold")
+            }
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unmapped {}
+
+impl From<StoreError> for Unmapped {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What a server says about an account, as far as the configuration lets it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Wishes {
+    pub gecos: Option<String>,
+    pub home: Option<String>,
+    pub shell: Option<String>,
+}
+
+/// What a name with this level is on this host, without its supplementary groups.
+///
+/// # Errors
+/// Why it gets no account.
+pub fn plan(
+    mapping: &Mapping,
+    store: &Store,
+    user: &str,
+    level: u8,
+    wishes: &Wishes,
+) -> Result<Entry, Unmapped> {
+    let named = name::is_name(user, mapping.case)
+        && !(mapping.mode == Mode::Shared && name::is_shared_account(user, &mapping.user_prefix));
+    if !named {
+        return Err(Unmapped::Name);
+    }
+    let uid = match mapping.mode {
+        Mode::Unique => uid_of(mapping, store, user)?,
+        Mode::Shared => account(mapping, store, level)?.uid,
+        Mode::Local => return Err(Unmapped::Local),
+    };
+    let home = mapping.home.replace("%u", user);
+    let shell = mapping.shell.to_string_lossy().into_owned();
+    if !(line::is_path(&home) && line::is_path(&shell)) {
+        return Err(Unmapped::Unwritable);
+    }
+    Ok(Entry {
+        name: user.to_owned(),
+        uid,
+        gid: uid,
+        gecos: wishes.gecos.clone().unwrap_or_default(),
+        home: wishes.home.clone().unwrap_or(home),
+        shell: wishes.shell.clone().unwrap_or(shell),
+        groups: Vec::new(),
+        level,
+        learned: 0,
+        state: State::Active,
+    })
+}
+
+/// The account that users of this level share.
+///
+/// # Errors
+/// Its uid is another's, or the store cannot say.
+pub fn account(mapping: &Mapping, store: &Store, level: u8) -> Result<Entry, Unmapped> {
+    let name = format!("{}{level}", mapping.user_prefix);
+    let uid = uid_of(mapping, store, &name)?;
+    Ok(Entry {
+        name,
+        uid,
+        gid: uid,
+        gecos: String::new(),
+        home: "/nonexistent".to_owned(),
+        shell: NOLOGIN.to_owned(),
+        groups: Vec::new(),
+        level,
+        learned: 0,
+        state: State::Shared,
+    })
+}
+
+/// The names of the supplementary groups of a level: those of the nearest level at or
+/// below that has any.
+pub fn group_names(mapping: &Mapping, level: u8) -> &[String] {
+    let nearest = mapping.groups.range(..=level).next_back();
+    nearest.map_or(&[], |(_, names)| names)
+}
+
+/// The uid that is the name's own: the one that it has or had, else the hashed one if
+/// nobody else has or had it.
+fn uid_of(mapping: &Mapping, store: &Store, name: &str) -> Result<u32, Unmapped> {
+    for entry in store.all_of(name.as_bytes())? {
+        let owner = store.owner(entry.uid)?;
+        if owner.is_some_and(|owner| owner.name == name) {
+            return Ok(entry.uid);
+        }
+    }
+    let uid = hashed_uid(name, &mapping.uid_range);
+    match store.owner(uid)? {
+        Some(owner) if owner.name != name => Err(Unmapped::Collision {
+            name: name.to_owned(),
+            uid,
+            owner: owner.name,
+        }),
+        _ => Ok(uid),
+    }
+}
+
+/// The uid that goes with a name, whoever has it.
+pub fn hashed_uid(name: &str, range: &RangeInclusive<u32>) -> u32 {
+    let (first, last) = (*range.start(), *range.end());
+    let size = u64::from(last.saturating_sub(first)).saturating_add(1);
+    let step = hash(name.as_bytes()).checked_rem(size).unwrap_or(0);
+    first.saturating_add(u32::try_from(step).unwrap_or(0))
+}
+
+/// FNV-1a, 64 bits.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+impl Wishes {
+    /// Takes what the configuration names out of an approval's arguments. What a passwd
+    /// entry or `shells` (the text of `/etc/shells`) does not allow is left out.
+    pub fn read(mapping: &Mapping, args: Arguments<'_>, shells: &dyn Fn() -> Vec<u8>) -> Self {
+        let value = |name: &Option<String>, good: &dyn Fn(&str) -> bool| {
+            let name = name.as_deref()?;
+            let mut named = args.parsed().flatten();
+            // The first one of a name counts.
+            let argument = named.find(|argument| argument.name == name.as_bytes())?;
+            let text = str::from_utf8(argument.value).ok()?;
+            good(text).then(|| text.to_owned())
+        };
+        let is_shell = |text: &str| {
+            let lists = |shells: Vec<u8>| {
+                shells
+                    .split(|byte| *byte == b'\n')
+                    .any(|line| line.trim_ascii() == text.as_bytes())
+            };
+            line::is_path(text) && lists(shells())
+        };
+        Self {
+            gecos: value(&mapping.gecos_attribute, &line::is_text),
+            home: value(&mapping.home_attribute, &line::is_path),
+            shell: value(&mapping.shell_attribute, &is_shell),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::ArgumentsBuf;
+
+    const RANGE: RangeInclusive<u32> = 2_010_000_000..=2_146_999_999;
+
+    fn empty() -> Store {
+        Store::open(std::path::Path::new("/nonexistent/identity")).unwrap()
+    }
+
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        // From the definition's own test vectors.
+        for (text, hash_of) in [
+            ("", 0xcbf2_9ce4_8422_2325),
+            ("a", 0xaf63_dc4c_8601_ec8c),
+            ("foobar", 0x8594_4171_f739_67e8),
+        ] {
+            assert_eq!(hash(text.as_bytes()), hash_of, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_uid_is_the_same_on_every_host_for_ever() {
+        for (name, uid) in [("alice", ALICE), ("bob", BOB), ("tacacs15", TACACS15)] {
+            assert_eq!(hashed_uid(name, &RANGE), uid, "{name}");
+        }
+        assert_eq!(hashed_uid("alice", &(5000..=5000)), 5000);
+    }
+
+    const ALICE: u32 = 2_060_266_183;
+    const BOB: u32 = 2_064_211_092;
+    const TACACS15: u32 = 2_081_609_530;
+
+    #[test]
+    fn a_user_has_the_groups_of_the_nearest_level_at_or_below() {
+        let mut mapping = Mapping::default();
+        mapping.groups.insert(1, vec!["users".to_owned()]);
+        mapping.groups.insert(7, vec!["operator".to_owned()]);
+        mapping
+            .groups
+            .insert(15, vec!["sudo".to_owned(), "adm".to_owned()]);
+        for (level, names) in [
+            (0, &[][..]),
+            (1, &["users"][..]),
+            (6, &["users"]),
+            (7, &["operator"]),
+            (14, &["operator"]),
+            (15, &["sudo", "adm"]),
+        ] {
+            assert_eq!(group_names(&mapping, level), names, "{level}");
+        }
+    }
+
+    #[test]
+    fn each_mode_makes_its_own_account() {
+        let mut mapping = Mapping::default();
+        let wishes = Wishes::default();
+        let alice = plan(&mapping, &empty(), "alice", 7, &wishes).unwrap();
+        assert_eq!((alice.uid, alice.gid, alice.level), (ALICE, ALICE, 7));
+        assert_eq!(
+            (alice.home.as_str(), alice.shell.as_str()),
+            ("/home/alice", "/bin/bash")
+        );
+        mapping.mode = Mode::Shared;
+        let alice = plan(&mapping, &empty(), "alice", 15, &wishes).unwrap();
+        assert_eq!((alice.uid, alice.gid), (TACACS15, TACACS15));
+        let account = account(&mapping, &empty(), 15).unwrap();
+        assert_eq!((account.name.as_str(), account.uid), ("tacacs15", TACACS15));
+        let refused = plan(&mapping, &empty(), "tacacs15", 15, &wishes);
+        assert!(matches!(refused, Err(Unmapped::Name)));
+        mapping.mode = Mode::Local;
+        let refused = plan(&mapping, &empty(), "alice", 15, &wishes);
+        assert!(matches!(refused, Err(Unmapped::Local)));
+    }
+
+    #[test]
+    fn a_server_sets_only_what_is_configured_and_allowed() {
+        let mut args = ArgumentsBuf::new();
+        for argument in [
+            "name=Alice A.",
+            "dir=/srv/alice",
+            "sh=/bin/zsh",
+            "sh=/bin/evil",
+        ] {
+            args.push_raw(argument.as_bytes()).unwrap();
+        }
+        let shells = || b"# shells\n/bin/sh\n /bin/zsh\n".to_vec();
+        let mut mapping = Mapping::default();
+        let read = |mapping: &Mapping| Wishes::read(mapping, args.as_arguments(), &shells);
+        assert_eq!(read(&mapping), Wishes::default());
+        mapping.gecos_attribute = Some("name".to_owned());
+        mapping.home_attribute = Some("dir".to_owned());
+        mapping.shell_attribute = Some("sh".to_owned());
+        let text = |text: &str| Some(text.to_owned());
+        let expected = Wishes {
+            gecos: text("Alice A."),
+            home: text("/srv/alice"),
+            shell: text("/bin/zsh"),
+        };
+        assert_eq!(read(&mapping), expected);
+    }
+
+    #[test]
+    fn a_servers_home_and_shell_keep_to_the_rules_of_paths_and_shells() {
+        let mapping = Mapping {
+            gecos_attribute: Some("g".to_owned()),
+            home_attribute: Some("h".to_owned()),
+            shell_attribute: Some("s".to_owned()),
+            ..Mapping::default()
+        };
+        let shells = || b"/bin/sh\nsh\n/bin/../bin/sh\n".to_vec();
+        for bad in [
+            "g=a:b",
+            "h=home",
+            "h=/",
+            "h=/home/../root",
+            "h=/home//a",
+            "h=/a:0:0:",
+            "h=",
+            "s=/bin/evil",
+            "s=sh",
+            "s=",
+            "s=/bin/../bin/sh",
+        ] {
+            let mut args = ArgumentsBuf::new();
+            args.push_raw(bad.as_bytes()).unwrap();
+            let wishes = Wishes::read(&mapping, args.as_arguments(), &shells);
+            assert_eq!(wishes, Wishes::default(), "{bad:?}");
+        }
+    }
+}
