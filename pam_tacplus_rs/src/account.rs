@@ -5,13 +5,14 @@
 use tacacs_common::client::Authorized;
 use tacacs_common::config::Config;
 use tacacs_common::escape;
-use tacacs_common::exchange::author::{Granted, grant};
-use tacacs_common::outcome::{Denial, DenyReason, Outcome};
+use tacacs_common::exchange::author::{self, Granted, grant};
+use tacacs_common::outcome::{Denial, DenyReason, Outcome, Unreachable};
 use tacacs_common::packet::{
-    ArgumentsBuf, AuthenMethod, AuthenService, AuthenType, AuthorRequest, Error, PrivLvl,
+    AuthenMethod, AuthenService, AuthenType, AuthorRequest, Error, PrivLvl,
 };
 
 use crate::call::{Call, Person};
+use crate::entry;
 use crate::handle::{Grant, Level, Note};
 use crate::login::log_denial;
 use crate::outcome::End;
@@ -25,10 +26,11 @@ pub(crate) fn authorize(call: &mut Call<'_>) -> End {
 
 fn run(call: &mut Call<'_>) -> Result<End, End> {
     let (config, person) = call.begin()?;
-    let args = match service_arguments(&config) {
-        Ok(args) => args,
-        Err(error) => return Ok(unsendable(call, &person, error)),
-    };
+    let args =
+        match author::login_arguments(&config.global.service, config.global.protocol.as_deref()) {
+            Ok(args) => args,
+            Err(error) => return Ok(unsendable(call, &person, error)),
+        };
     let (authen_method, authen_type) = authenticated(call, &person);
     let request = AuthorRequest {
         authen_method,
@@ -56,40 +58,18 @@ fn run(call: &mut Call<'_>) -> Result<End, End> {
             call.keep(client);
             answered(call, &config, &person, &request, &answer)
         }
-        Outcome::Deny(denial) => denied(call, &person, &denial),
+        Outcome::Deny(denial) => {
+            // Only a server's own word: a forged reply must not be able to do this.
+            if denial.reason == DenyReason::Fail {
+                entry::disable(call, &config, &person);
+            }
+            denied(call, &person, &denial)
+        }
         Outcome::Unreachable(why) => {
             call.keep(client);
-            call.unreachable(&config, &person, "authorization", &why)
+            unreachable(call, &config, &person, &why)
         }
     })
-}
-
-/// What a login asks for, and what its records are about.
-pub(crate) fn service_arguments(config: &Config) -> Result<ArgumentsBuf, Error> {
-    let mut args = ArgumentsBuf::new();
-    append_service(
-        &mut args,
-        &config.global.service,
-        config.global.protocol.as_deref(),
-    )?;
-    Ok(args)
-}
-
-/// `cmd` belongs to the service `shell` alone, and empty it means the shell itself
-/// (RFC 8907 section 8.2).
-pub(crate) fn append_service(
-    args: &mut ArgumentsBuf,
-    service: &str,
-    protocol: Option<&str>,
-) -> Result<(), Error> {
-    args.mandatory("service", service.as_bytes())?;
-    if let Some(protocol) = protocol {
-        args.mandatory("protocol", protocol.as_bytes())?;
-    }
-    if service == "shell" {
-        args.mandatory("cmd", b"")?;
-    }
-    Ok(())
 }
 
 /// How the person was authenticated, as far as this handle knows: sshd leads its
@@ -112,7 +92,7 @@ fn answered(
         request.args,
         answer.status,
         answer.args.as_arguments(),
-        &config.mapping.handled,
+        &config.mapping.all_handled(),
     ) {
         Ok(granted) if granted.as_asked => granted,
         Ok(_) => {
@@ -136,6 +116,10 @@ fn answered(
             person.name()
         ),
     );
+    let end = entry::learn(call, config, person, &granted);
+    if end != End::Pass {
+        return end;
+    }
     set_environment(call, config, &granted);
     call.memory.granted = Some(Grant {
         user: person.user.clone(),
@@ -166,6 +150,26 @@ fn denied(call: &mut Call<'_>, person: &Person, denial: &Denial) -> End {
     log_denial(call, person, "authorization", denial);
     talk::tell(call, Note::Error, &denial.server_msg);
     End::Refused
+}
+
+/// No server could say; what one said not too long ago may do.
+fn unreachable(call: &mut Call<'_>, config: &Config, person: &Person, why: &Unreachable) -> End {
+    let Some(entry) = entry::offline(call, config, person) else {
+        return call.unreachable(config, person, "authorization", why);
+    };
+    let reason = call.log_unreachable(why);
+    call.log(
+        Level::Warning,
+        &format!(
+            "authorization of {}: {reason}; the stored one stands in (offline_hours)",
+            person.name()
+        ),
+    );
+    call.memory.granted = Some(Grant {
+        user: person.user.clone(),
+        priv_lvl: PrivLvl::new(entry.level),
+    });
+    End::Pass
 }
 
 fn unsendable(call: &mut Call<'_>, person: &Person, error: Error) -> End {

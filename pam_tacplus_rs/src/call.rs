@@ -11,8 +11,9 @@ use std::time::{Duration, SystemTime};
 use tacacs_common::client::{Client, Trouble};
 use tacacs_common::config::{self, Config, UnreachablePolicy};
 use tacacs_common::outcome::Unreachable;
-use tacacs_common::{escape, hold_down};
+use tacacs_common::{escape, hold_down, identity};
 
+use crate::entry;
 use crate::handle::{Handle, Item, Level, Memory};
 use crate::outcome::{End, Phase};
 use crate::standing::{Passwd, Standing, is_root, who_is};
@@ -22,6 +23,9 @@ use crate::standing::{Passwd, Standing, is_root, who_is};
 pub(crate) struct Site {
     pub(crate) conf: PathBuf,
     pub(crate) passwd: PathBuf,
+    pub(crate) group: PathBuf,
+    pub(crate) shells: PathBuf,
+    pub(crate) identity: PathBuf,
     pub(crate) hold_down: PathBuf,
     pub(crate) spool: PathBuf,
     pub(crate) sessions: PathBuf,
@@ -46,6 +50,9 @@ impl Site {
         Self {
             conf: config::PATH.into(),
             passwd: "/etc/passwd".into(),
+            group: "/etc/group".into(),
+            shells: "/etc/shells".into(),
+            identity: identity::PATH.into(),
             hold_down: hold_down::PATH.into(),
             spool: "/var/spool/tacplus/pam".into(),
             sessions: "/run/tacplus/sessions".into(),
@@ -122,39 +129,32 @@ impl<'a> Call<'a> {
             );
             End::Misconfigured
         })?;
-        let service = self.handle.item(Item::Service).unwrap_or_default();
-        if config.global.skip_services.contains(&service) {
-            self.debug(|| {
-                format!(
-                    "service {} is in skip_services",
-                    escape::line(service.as_bytes())
-                )
-            });
-            return Err(End::Ignored);
-        }
-        match who_is(&user, &config, &passwd) {
+        let (local, uid) = match who_is(&user, &config, &passwd) {
+            Standing::Tacacs { local, uid } => (local, uid),
             Standing::Ignored(why) => {
                 self.debug(|| format!("user '{}' {why}: ignored", escape::line(user.as_bytes())));
-                Err(End::Ignored)
+                return Err(End::Ignored);
             }
-            Standing::Tacacs { local, uid } => {
-                let port = self
-                    .handle
-                    .item(Item::Tty)
-                    .map_or_else(String::new, |tty| port(&tty));
-                let rhost = self.handle.item(Item::Rhost).unwrap_or_default();
-                Ok((
-                    config,
-                    Person {
-                        user,
-                        local,
-                        uid,
-                        port,
-                        rem_addr: rem_addr(&rhost),
-                    },
-                ))
-            }
+        };
+        let tty = self.handle.item(Item::Tty).unwrap_or_default();
+        let rhost = self.handle.item(Item::Rhost).unwrap_or_default();
+        let person = Person {
+            user,
+            local,
+            uid,
+            port: port(&tty),
+            rem_addr: rem_addr(&rhost),
+        };
+        let service = self.handle.item(Item::Service).unwrap_or_default();
+        if config.global.skip_services.contains(&service) {
+            let service = escape::line(service.as_bytes());
+            self.debug(|| format!("service {service} is in skip_services"));
+            return Err(match self.phase {
+                Phase::Account => entry::unasked(self, &config, &person),
+                _ => End::Ignored,
+            });
         }
+        Ok((config, person))
     }
 
     fn config(&mut self) -> Result<Config, End> {

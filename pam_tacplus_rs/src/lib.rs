@@ -10,6 +10,7 @@
 //! | `talk` | passwords, prompts and messages |
 //! | `login` | authenticate |
 //! | `account` | acct_mgmt |
+//! | `entry` | the user's entry in the identity store |
 //! | `session` | open_session, close_session |
 //! | `record` | the session record under `/run/tacplus/sessions` |
 //! | `passwd` | chauthtok |
@@ -22,6 +23,7 @@
 
 mod account;
 mod call;
+mod entry;
 mod ffi;
 mod handle;
 mod login;

@@ -9,6 +9,7 @@ use std::time::Instant;
 use tacacs_common::client::Client;
 use tacacs_common::config::Config;
 use tacacs_common::escape;
+use tacacs_common::exchange::author::append_service;
 use tacacs_common::outcome::{DenyReason, Outcome};
 use tacacs_common::packet::{
     AcctRecord, AcctRequest, ArgumentsBuf, AuthenMethod, AuthenService, AuthenType, AuthorRequest,
@@ -16,8 +17,9 @@ use tacacs_common::packet::{
 };
 use tacacs_common::spool::{Delivery, End as Stopped, Limits, Spool};
 
-use crate::account::{append_service, authenticated};
+use crate::account::authenticated;
 use crate::call::{Call, Now, Person, Site};
+use crate::entry;
 use crate::handle::{Level, Memory};
 use crate::outcome::End;
 use crate::record;
@@ -71,12 +73,16 @@ fn run_open(call: &mut Call<'_>) -> Result<End, End> {
             ));
         }
     };
-    let mut session = describe(call, &config, &person, task_id);
+    // acct_mgmt may have run in another process, and left its word in the store only.
+    let entry = entry::active(call, &config, &person);
+    let uid = person.uid.or(entry.as_ref().map(|entry| entry.uid));
+    let level = entry.and_then(|entry| PrivLvl::new(entry.level));
+    let mut session = describe(call, &config, &person, task_id, level);
     let end = account(call, &config, &person, &session, AcctRecord::Start);
     if (end == End::Lost { required: true }) {
         return Ok(end);
     }
-    match record::create(call.site, &session, person.uid) {
+    match record::create(call.site, &session, uid) {
         Ok(audit) => session.audit = audit,
         Err(error) => call.log(
             Level::Warning,
@@ -147,7 +153,13 @@ pub(crate) fn abandon(memory: Memory, site: &Site) -> Option<String> {
     })
 }
 
-fn describe(call: &Call<'_>, config: &Config, person: &Person, task_id: String) -> Session {
+fn describe(
+    call: &Call<'_>,
+    config: &Config,
+    person: &Person,
+    task_id: String,
+    stored: Option<PrivLvl>,
+) -> Session {
     let (authen_method, authen_type) = authenticated(call, person);
     let granted = call
         .memory
@@ -165,6 +177,7 @@ fn describe(call: &Call<'_>, config: &Config, person: &Person, task_id: String) 
         authen_type,
         priv_lvl: granted
             .and_then(|grant| grant.priv_lvl)
+            .or(stored)
             .unwrap_or(PrivLvl::USER),
         start: call.site.now,
         audit: None,

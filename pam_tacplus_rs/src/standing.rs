@@ -6,7 +6,8 @@
 use std::io;
 use std::path::Path;
 
-use tacacs_common::config::{Case, Config, Mode};
+use tacacs_common::config::{Config, Mode};
+use tacacs_common::identity::name::{is_name, is_shared_account};
 
 /// The local users. Bytes, since other people's names may be in any encoding.
 pub(crate) struct Passwd(Vec<u8>);
@@ -94,31 +95,10 @@ pub(crate) fn who_is(name: &str, config: &Config, passwd: &Passwd) -> Standing {
     }
 }
 
-/// Names that a passwd entry and a path can take, and that no program mistakes for
-/// an option or a number.
-fn is_name(name: &str, case: Case) -> bool {
-    let allowed = |byte: u8| {
-        byte.is_ascii_lowercase()
-            || byte.is_ascii_digit()
-            || b"_-.".contains(&byte)
-            || (case == Case::Keep && byte.is_ascii_uppercase())
-    };
-    name.len() <= 32
-        && name.bytes().all(allowed)
-        && !name.starts_with(['-', '.'])
-        && !name.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn is_shared_account(name: &str, prefix: &str) -> bool {
-    let level = name
-        .strip_prefix(prefix)
-        .and_then(|level| level.parse::<u8>().ok());
-    level.is_some_and(|level| level <= 15)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tacacs_common::config::Case;
 
     const PASSWD: &str = "root:x:0:0::/root:/bin/sh\n\
         toor:x:0:0::/root:/bin/sh\n\

@@ -122,6 +122,9 @@ impl Host {
         let site = Site {
             conf: path.join("tacplus.conf"),
             passwd: path.join("passwd"),
+            group: path.join("group"),
+            shells: path.join("shells"),
+            identity: path.join("lib/identity"),
             hold_down: path.join("run/servers"),
             spool: path.join("spool/pam"),
             sessions: path.join("run/sessions"),

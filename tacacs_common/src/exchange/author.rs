@@ -80,6 +80,36 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+/// What a login asks an authorization for, and what its records are about.
+///
+/// # Errors
+/// A value that does not fit an argument.
+pub fn login_arguments(service: &str, protocol: Option<&str>) -> Result<ArgumentsBuf, Error> {
+    let mut args = ArgumentsBuf::new();
+    append_service(&mut args, service, protocol)?;
+    Ok(args)
+}
+
+/// Adds the arguments that name the service. `cmd` belongs to the service `shell` alone,
+/// and empty it means the shell itself (RFC 8907 section 8.2).
+///
+/// # Errors
+/// A value that does not fit an argument.
+pub fn append_service(
+    args: &mut ArgumentsBuf,
+    service: &str,
+    protocol: Option<&str>,
+) -> Result<(), Error> {
+    args.mandatory("service", service.as_bytes())?;
+    if let Some(protocol) = protocol {
+        args.mandatory("protocol", protocol.as_bytes())?;
+    }
+    if service == "shell" {
+        args.mandatory("cmd", b"")?;
+    }
+    Ok(())
+}
+
 /// Reads an approval of `request`. `handled` names the mandatory arguments that
 /// the caller acts on beyond `priv-lvl`, `timeout` and `idletime`.
 ///

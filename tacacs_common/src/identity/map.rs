@@ -9,7 +9,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Entry, NOLOGIN, State, Store, StoreError, line, name};
+use super::{Entry, NOLOGIN, Refusal, State, Store, StoreError, line, name};
 use crate::config::{Mapping, Mode};
 use crate::packet::Arguments;
 
@@ -29,7 +29,11 @@ pub enum Unmapped {
     },
     /// The configured home or shell cannot stand in a passwd entry.
     Unwritable,
-    /// The store cannot say.
+    /// The server approved without saying a level.
+    NoLevel,
+    /// The store refuses the entry.
+    Refused(Refusal),
+    /// The store cannot say, or cannot be written.
     Store(StoreError),
 }
 
@@ -45,6 +49,10 @@ impl std::fmt::Display for Unmapped {
             Self::Unwritable => {
                 f.write_str("its home or shell is not a path that a passwd entry can hold")
             }
+            Self::NoLevel => f.write_str(
+                "the server gave no priv-lvl, without which nobody gets an account here",
+            ),
+            Self::Refused(refusal) => refusal.fmt(f),
             Self::Store(error) => error.fmt(f),
         }
     }
@@ -55,6 +63,12 @@ impl std::error::Error for Unmapped {}
 impl From<StoreError> for Unmapped {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<Refusal> for Unmapped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 
@@ -105,6 +119,15 @@ pub fn plan(
         learned: 0,
         state: State::Active,
     })
+}
+
+/// What a name is before any server was asked about it (`unknown = allocate`): an
+/// account of the lowest level.
+///
+/// # Errors
+/// Why it gets no account.
+pub fn allocate(mapping: &Mapping, store: &Store, user: &str) -> Result<Entry, Unmapped> {
+    plan(mapping, store, user, 0, &Wishes::default())
 }
 
 /// The account that users of this level share.

@@ -9,6 +9,7 @@
 //! | `name` | which names are names |
 //! | `map` | name and level to uid, home, shell: pure |
 //! | `host` | `/etc/group` and `/etc/shells`, as files |
+//! | `learn` | an approval to an entry |
 //! | `line` | an entry as a line of text |
 //! | `store` | reading the store: one open, no lock |
 //! | `book` | the rules of changing it |
@@ -19,13 +20,19 @@
 //! [`Store::open`], then [`Store::by_name`], [`Store::by_uid`], [`Store::group_by_name`],
 //! [`Store::group_by_gid`], [`Store::groups_of`]; [`Store::after`] enumerates without
 //! keeping anything open between two calls. A lookup opens one descriptor and reads a
-//! few blocks, however many entries there are. For a name that is not stored,
-//! [`map::plan`] says what it would become.
+//! few blocks, however many entries there are.
+//!
+//! A login program is to hear of a name that is not stored, or that is stored as
+//! [`State::Disabled`], what [`map::plan`] makes of a server's answer (`unknown =
+//! authorize`) or [`map::allocate`] of the name alone (`unknown = allocate`):
+//! acct_mgmt counts on it when it decides whether a login goes on with the uid, home
+//! and shell that the program was told.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod book;
 pub mod host;
+pub mod learn;
 mod line;
 pub mod map;
 pub mod name;

@@ -92,11 +92,11 @@ fn lock(path: &Path) -> io::Result<(Folder, Lock)> {
     } else {
         Folder::open(above)?
     };
-    let mut lock = name.to_owned();
-    lock.push(".lock");
+    let mut file = name.to_owned();
+    file.push(".lock");
     let lock = folder
-        .lock(&lock, LOCK_WAIT)
-        .map_err(|error| statefile::at(path, &error))?;
+        .lock(&file, LOCK_WAIT)
+        .map_err(|error| statefile::at(&above.join(&file), &error))?;
     Ok((folder, lock))
 }
 

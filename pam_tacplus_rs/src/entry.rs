@@ -1,0 +1,215 @@
+//! The user's entry in the identity store, which acct_mgmt keeps as the servers say.
+//!
+//! Owns when an entry is written, ended for the time being, or stands in for a server.
+//! In mode `local` there is none: users are those of /etc/passwd.
+
+use tacacs_common::config::{Config, Mode, Unknown, UnreachablePolicy};
+use tacacs_common::escape;
+use tacacs_common::exchange::author::Granted;
+use tacacs_common::identity::learn::{self, Host};
+use tacacs_common::identity::map::{self, Unmapped};
+use tacacs_common::identity::{Entry, State, Store, StoreError, Writer};
+
+use crate::call::{Call, Person, Site};
+use crate::handle::{Level, Note};
+use crate::outcome::End;
+use crate::talk;
+
+/// Seconds after which an entry that has not changed is written again, to say that it
+/// still holds.
+const RENEWAL: u64 = 15 * 60;
+
+const CHANGED: &[u8] = b"Your rights on this host have changed, log in again";
+
+/// Brings the store up to what a server granted. The login goes on only as the store
+/// then says.
+pub(crate) fn learn(
+    call: &mut Call<'_>,
+    config: &Config,
+    person: &Person,
+    granted: &Granted,
+) -> End {
+    if config.mapping.mode == Mode::Local {
+        return End::Pass;
+    }
+    match renew(call, config, person, granted) {
+        Ok(true) => End::Pass,
+        Ok(false) => {
+            call.log(
+                Level::Notice,
+                &format!("the rights of {} have changed: refused once", person.name()),
+            );
+            talk::tell(call, Note::Error, CHANGED);
+            End::Refused
+        }
+        Err(why) => {
+            log_failure(call, Level::Error, person, "refused", &why);
+            End::Refused
+        }
+    }
+}
+
+/// Answers whether the login may go on with what its program was told about the user.
+fn renew(
+    call: &Call<'_>,
+    config: &Config,
+    person: &Person,
+    granted: &Granted,
+) -> Result<bool, Unmapped> {
+    let (site, mapping) = (call.site, &config.mapping);
+    let host = Host {
+        group: &site.group,
+        shells: &site.shells,
+        now: site.now.unix,
+    };
+    let store = Store::open(&site.identity)?;
+    let (entry, missing) = learn::entry(mapping, &store, &person.user, granted, &host)?;
+    for group in missing {
+        let group = escape::line(group.as_bytes());
+        call.log(
+            Level::Warning,
+            &format!(
+                "no group '{group}' in /etc/group, which [mapping] gives level {}",
+                entry.level
+            ),
+        );
+    }
+    let old = store.by_name(person.user.as_bytes())?;
+    let told = match (&old, mapping.unknown) {
+        (Some(old), _) if old.state == State::Active => Some(old.clone()),
+        (_, Unknown::Allocate) => Some(map::allocate(mapping, &store, &person.user)?),
+        (Some(old), Unknown::Never) => Some(old.clone()),
+        (_, Unknown::Authorize | Unknown::Never) => None,
+    };
+    let goes_on = told.is_none_or(|told| same_login(&told, &entry));
+    let unchanged = old.as_ref().is_some_and(|old| same_rights(old, &entry));
+    let age = old.map_or(u64::MAX, |old| entry.learned.abs_diff(old.learned));
+    if unchanged && (age < RENEWAL || !rustix::process::getuid().is_root()) {
+        // Whoever started a setuid program may stop it at any moment: it is not to hold
+        // the lock for a date.
+        return Ok(goes_on);
+    }
+    let stored = Writer::open(&site.identity)
+        .map_err(Unmapped::Store)
+        .and_then(|writer| learn::put(writer, mapping, entry));
+    match stored {
+        Err(why) if unchanged => {
+            log_failure(call, Level::Warning, person, "let in as before", &why)
+        }
+        result => result?,
+    }
+    Ok(goes_on)
+}
+
+/// Whether what programs keep from before acct_mgmt still holds.
+fn same_login(a: &Entry, b: &Entry) -> bool {
+    (a.uid, a.gid, &a.home, &a.shell) == (b.uid, b.gid, &b.home, &b.shell)
+}
+
+/// Whether nothing but the date is new.
+fn same_rights(old: &Entry, new: &Entry) -> bool {
+    let mut old = old.clone();
+    old.learned = new.learned;
+    old == *new
+}
+
+/// A server refused a person who had proved to be the user: no more rights, until a
+/// server approves again. Files keep their owner's name.
+pub(crate) fn disable(call: &Call<'_>, config: &Config, person: &Person) {
+    if config.mapping.mode == Mode::Local {
+        return;
+    }
+    let done = stored(call.site, &person.user).and_then(|entry| {
+        if entry.is_none_or(|entry| entry.state != State::Active) {
+            return Ok(());
+        }
+        Writer::open(&call.site.identity)?.change(|book| {
+            if let Some(entry) = book.find(&person.user) {
+                entry.disable();
+            }
+            Ok::<_, StoreError>(())
+        })
+    });
+    if let Err(why) = done {
+        log_failure(
+            call,
+            Level::Error,
+            person,
+            "its groups and shell stay",
+            &why.into(),
+        );
+    }
+}
+
+/// The entry of the user, whatever its state.
+pub(crate) fn stored(site: &Site, user: &str) -> Result<Option<Entry>, StoreError> {
+    Store::open(&site.identity)?.by_name(user.as_bytes())
+}
+
+/// What the entry says where no server is to be asked (`skip_services`).
+pub(crate) fn unasked(call: &Call<'_>, config: &Config, person: &Person) -> End {
+    if config.mapping.mode == Mode::Local {
+        return End::Ignored;
+    }
+    match stored(call.site, &person.user) {
+        Ok(None) => End::Ignored,
+        Ok(Some(entry)) if entry.state == State::Active => End::Pass,
+        Ok(Some(_)) => {
+            call.log(
+                Level::Notice,
+                &format!(
+                    "authorization of {} denied: a server has refused the user",
+                    person.name()
+                ),
+            );
+            End::Refused
+        }
+        Err(why) => {
+            log_failure(call, Level::Error, person, "refused", &why.into());
+            End::Refused
+        }
+    }
+}
+
+/// The entry that stands in for servers that cannot be reached.
+pub(crate) fn offline(call: &Call<'_>, config: &Config, person: &Person) -> Option<Entry> {
+    let global = &config.global;
+    let hours = u64::from(global.offline_hours);
+    if hours == 0 || global.unreachable == UnreachablePolicy::Deny {
+        return None;
+    }
+    let entry = active(call, config, person)?;
+    let age = call.site.now.unix.checked_sub(entry.learned)?;
+    (age <= hours.saturating_mul(3600)).then_some(entry)
+}
+
+/// The entry of a user who is not a local one and whom no server has refused since.
+pub(crate) fn active(call: &Call<'_>, config: &Config, person: &Person) -> Option<Entry> {
+    if config.mapping.mode == Mode::Local {
+        return None;
+    }
+    match stored(call.site, &person.user) {
+        Ok(entry) => entry.filter(|entry| entry.state == State::Active),
+        Err(why) => {
+            log_failure(
+                call,
+                Level::Error,
+                person,
+                "as if there were none",
+                &why.into(),
+            );
+            None
+        }
+    }
+}
+
+fn log_failure(call: &Call<'_>, level: Level, person: &Person, what: &str, why: &Unmapped) {
+    let why = escape::line(why.to_string().as_bytes());
+    call.log(
+        level,
+        &format!("account of {}: {why}; {what}", person.name()),
+    );
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,399 @@
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+
+use tacacs_common::config::Mapping;
+use tacacs_common::identity::map::hashed_uid;
+use tacacs_common::identity::{Entry, State, Store, StoreError, Writer};
+use tacacs_common::packet::AuthorStatus::{Fail, Follow, PassAdd};
+
+use crate::account::authorize;
+use crate::outcome::{End, Phase};
+use crate::session;
+use crate::testing::{Host, Say, Server};
+
+const LEVEL_15: Say = Say::Author(PassAdd, &["priv-lvl=15"]);
+const LEVEL_1: Say = Say::Author(PassAdd, &["priv-lvl=1"]);
+const DENIED: Say = Say::Author(Fail, &[]);
+
+/// Bob, who is no local user, in another mode than `local`.
+fn bob(servers: &[SocketAddr], global: &str, mapping: &str) -> Host {
+    let mut host = Host::new(&[], "");
+    let mut conf = format!(
+        "[global]\n{global}\n[mapping]\n{mapping}\ngroups.1 = users\ngroups.7 = users sudo\n"
+    );
+    for (index, server) in servers.iter().enumerate() {
+        conf +=
+            &format!("[server s{index}]\naddress = {server}\nsecret = a secret for tests only\n");
+    }
+    host.conf(&conf);
+    fs::write(&host.site.group, "users:x:100:\nsudo:x:27:\n").unwrap();
+    fs::write(&host.site.shells, "/bin/sh\n/bin/zsh\n").unwrap();
+    fs::create_dir(host.site.identity.parent().unwrap()).unwrap();
+    host.handle.user = "bob".to_owned();
+    host
+}
+
+fn account(host: &mut Host) -> End {
+    host.run(Phase::Account, authorize)
+}
+
+fn stored(host: &Host, name: &str) -> Option<Entry> {
+    Store::open(&host.site.identity)
+        .unwrap()
+        .by_name(name.as_bytes())
+        .unwrap()
+}
+
+fn uid(name: &str) -> u32 {
+    hashed_uid(name, &Mapping::default().uid_range)
+}
+
+fn told(host: &Host) -> Vec<&str> {
+    host.handle
+        .told
+        .iter()
+        .map(|(_, text)| text.as_str())
+        .collect()
+}
+
+const CHANGED: &str = "Your rights on this host have changed, log in again";
+
+#[test]
+fn a_first_login_stores_what_the_level_gives() {
+    let server = Server::start(&[LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    let expected = Entry {
+        name: "bob".to_owned(),
+        uid: uid("bob"),
+        gid: uid("bob"),
+        gecos: String::new(),
+        home: "/home/bob".to_owned(),
+        shell: "/bin/bash".to_owned(),
+        groups: vec![100, 27],
+        level: 15,
+        learned: 1_700_000_000,
+        state: State::Active,
+    };
+    assert_eq!(stored(&host, "bob"), Some(expected));
+    assert_eq!(told(&host), [""; 0]);
+}
+
+#[test]
+fn an_unchanged_entry_is_written_again_every_quarter_of_an_hour() {
+    let server = Server::start(&[LEVEL_15, LEVEL_15, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    assert_eq!(account(&mut host), End::Pass);
+    let file = |host: &Host| fs::metadata(&host.site.identity).unwrap().ino();
+    let first = file(&host);
+    host.site.now.unix += 899;
+    assert_eq!(account(&mut host), End::Pass);
+    assert_eq!(file(&host), first);
+    host.site.now.unix += 1;
+    assert_eq!(account(&mut host), End::Pass);
+    assert_eq!(stored(&host, "bob").unwrap().learned, 1_700_000_900);
+}
+
+#[test]
+fn a_demotion_takes_the_groups_away_before_the_session_begins() {
+    let server = Server::start(&[LEVEL_15, LEVEL_1]);
+    let mut host = bob(&[server.address], "", "");
+    assert_eq!(account(&mut host), End::Pass);
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    let bob = stored(&host, "bob").unwrap();
+    assert_eq!((bob.level, bob.groups, bob.uid), (1, vec![100], uid("bob")));
+}
+
+#[test]
+fn where_accounts_are_shared_another_level_wants_a_second_login() {
+    let server = Server::start(&[LEVEL_15, LEVEL_1, LEVEL_1]);
+    let mut host = bob(&[server.address], "", "mode = shared");
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    assert_eq!(stored(&host, "bob").unwrap().uid, uid("tacacs15"));
+    assert_eq!(stored(&host, "tacacs15").unwrap().state, State::Shared);
+
+    assert_eq!(account(&mut host), End::Refused);
+    assert_eq!(told(&host), [CHANGED]);
+    assert_eq!(stored(&host, "bob").unwrap().uid, uid("tacacs1"));
+    assert!(host.memory.granted.is_none());
+
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+}
+
+#[test]
+fn a_denial_disables_the_entry_until_the_next_approval() {
+    let server = Server::start(&[LEVEL_15, DENIED, LEVEL_1]);
+    let mut host = bob(&[server.address], "", "");
+    assert_eq!(account(&mut host), End::Pass);
+    assert_eq!(account(&mut host), End::Refused);
+    let entry = stored(&host, "bob").unwrap();
+    assert_eq!((entry.state, entry.uid), (State::Disabled, uid("bob")));
+    assert_eq!(
+        (entry.shell.as_str(), entry.groups),
+        ("/usr/sbin/nologin", vec![])
+    );
+    // The login program asked a server before it came here.
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    let entry = stored(&host, "bob").unwrap();
+    assert_eq!((entry.state, entry.level), (State::Active, 1));
+}
+
+#[test]
+fn who_was_disabled_logs_in_twice_where_lookups_ask_no_server() {
+    let server = Server::start(&[LEVEL_15, DENIED, LEVEL_15, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "unknown = never");
+    let ends = [(); 4].map(|()| account(&mut host));
+    assert_eq!(ends, [End::Pass, End::Refused, End::Refused, End::Pass]);
+    assert_eq!(told(&host), [CHANGED]);
+}
+
+#[test]
+fn a_denial_of_somebody_unknown_stores_nothing() {
+    let server = Server::start(&[DENIED]);
+    let mut host = bob(&[server.address], "", "");
+    assert_eq!(account(&mut host), End::Refused);
+    assert!(!host.site.identity.exists());
+}
+
+#[test]
+fn only_a_servers_own_refusal_disables() {
+    for answer in [
+        Say::Author(Follow, &[]),
+        Say::Author(PassAdd, &["priv-lvl=16"]),
+        Say::Author(PassAdd, &["priv-lvl=15", "shiny=yes"]),
+        Say::Author(PassAdd, &[]),
+    ] {
+        let server = Server::start(&[LEVEL_15, answer]);
+        let mut host = bob(&[server.address], "", "");
+        assert_eq!(account(&mut host), End::Pass);
+        assert_eq!(account(&mut host), End::Refused);
+        assert_eq!(
+            stored(&host, "bob").unwrap().state,
+            State::Active,
+            "{}",
+            host.log()
+        );
+    }
+}
+
+#[test]
+fn an_approval_without_a_level_makes_no_user() {
+    for mode in ["mode = unique", "mode = shared"] {
+        let server = Server::start(&[Say::Author(PassAdd, &[])]);
+        let mut host = bob(&[server.address], "", mode);
+        assert_eq!(account(&mut host), End::Refused);
+        assert!(
+            host.log().contains("the server gave no priv-lvl"),
+            "{}",
+            host.log()
+        );
+        assert!(!host.site.identity.exists());
+    }
+}
+
+#[test]
+fn a_name_whose_uid_is_anothers_is_refused_and_the_log_says_what_to_do() {
+    let server = Server::start(&[LEVEL_15, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    let other = Entry {
+        name: "carol".to_owned(),
+        uid: uid("bob"),
+        gid: uid("bob"),
+        gecos: String::new(),
+        home: "/home/carol".to_owned(),
+        shell: "/bin/sh".to_owned(),
+        groups: Vec::new(),
+        level: 1,
+        learned: 0,
+        state: State::Active,
+    };
+    change(&host, |book| book.put(other).unwrap());
+    let hint = "that of 'carol'; choose another with 'tacplus identity add bob --uid N'";
+    for carol_is_there in [true, false] {
+        assert_eq!(account(&mut host), End::Refused);
+        assert!(host.log().contains(hint), "{}", host.log());
+        assert_eq!(stored(&host, "bob"), None);
+        host.handle.log.borrow_mut().clear();
+        change(&host, |book| assert_eq!(book.forget("carol"), carol_is_there));
+    }
+}
+
+fn change(host: &Host, work: impl FnOnce(&mut tacacs_common::identity::Book)) {
+    let writer = Writer::open(&host.site.identity).unwrap();
+    let done: Result<(), StoreError> = writer.change(|book| {
+        work(book);
+        Ok(())
+    });
+    done.unwrap();
+}
+
+#[test]
+fn a_stored_approval_stands_in_for_dead_servers_for_as_long_as_configured() {
+    const HOUR: u64 = 3600;
+    for (global, later, stands_in) in [
+        ("offline_hours = 2", 2 * HOUR, true),
+        ("offline_hours = 2", 2 * HOUR + 1, false),
+        ("", 1, false),
+        ("offline_hours = 2\nunreachable = deny", 1, false),
+    ] {
+        let server = Server::start(&[LEVEL_15]);
+        let mut host = bob(&[server.address], global, "");
+        assert_eq!(account(&mut host), End::Pass);
+        host.memory = crate::handle::Memory::default();
+        host.site.now.unix += later;
+        let end = account(&mut host);
+        assert_eq!(end == End::Pass, stands_in, "{global}: {end:?}");
+        let granted = host.memory.granted.and_then(|grant| grant.priv_lvl);
+        assert_eq!(granted.map(|level| level.level()), stands_in.then_some(15));
+        if !stands_in {
+            assert!(
+                matches!(end, End::Unreachable { local: false, .. }),
+                "{end:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_stands_in_for_dead_servers_once_one_has_refused() {
+    let server = Server::start(&[LEVEL_15, DENIED]);
+    let mut host = bob(&[server.address], "offline_hours = 2", "");
+    assert_eq!(account(&mut host), End::Pass);
+    assert_eq!(account(&mut host), End::Refused);
+    assert!(matches!(account(&mut host), End::Unreachable { .. }));
+}
+
+#[test]
+fn who_was_let_in_with_an_allocated_account_of_another_level_logs_in_again() {
+    for (mapping, answer, first) in [
+        ("mode = shared\nunknown = allocate", LEVEL_15, End::Refused),
+        (
+            "mode = shared\nunknown = allocate",
+            Say::Author(PassAdd, &["priv-lvl=0"]),
+            End::Pass,
+        ),
+        ("mode = unique\nunknown = allocate", LEVEL_15, End::Pass),
+        ("mode = shared\nunknown = authorize", LEVEL_15, End::Pass),
+    ] {
+        let server = Server::start(&[answer.clone(), answer]);
+        let mut host = bob(&[server.address], "", mapping);
+        assert_eq!(account(&mut host), first, "{mapping}");
+        assert_eq!(account(&mut host), End::Pass, "{mapping}");
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_written_keeps_out_only_those_whose_rights_change() {
+    let server = Server::start(&[LEVEL_15, LEVEL_15, LEVEL_1, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    assert_eq!(account(&mut host), End::Pass);
+    let lock = host.site.identity.with_extension("lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    host.site.now.unix += 3600;
+    assert_eq!(account(&mut host), End::Pass);
+    assert!(host.log().contains("let in as before"), "{}", host.log());
+    assert_eq!(account(&mut host), End::Refused);
+    assert!(host.log().contains("identity.lock"), "{}", host.log());
+    host.handle.user = "carol".to_owned();
+    assert_eq!(account(&mut host), End::Refused);
+}
+
+#[test]
+fn a_damaged_store_lets_nobody_in_by_it() {
+    let server = Server::start(&[LEVEL_15, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    assert_eq!(account(&mut host), End::Pass);
+    let text = fs::read_to_string(&host.site.identity).unwrap();
+    fs::write(&host.site.identity, &text[..text.len() - 1]).unwrap();
+    assert_eq!(account(&mut host), End::Refused);
+    assert!(
+        host.log().contains("tacplus identity repair"),
+        "{}",
+        host.log()
+    );
+}
+
+#[test]
+fn a_service_without_authorization_goes_by_the_stored_one() {
+    let server = Server::start(&[LEVEL_15, DENIED]);
+    let mut host = bob(&[server.address], "", "");
+    let cron = |host: &mut Host| {
+        host.handle.service = "cron".to_owned();
+        let end = account(host);
+        host.handle.service = "sshd".to_owned();
+        end
+    };
+    assert_eq!(cron(&mut host), End::Ignored);
+    assert_eq!(account(&mut host), End::Pass);
+    assert_eq!(cron(&mut host), End::Pass, "{}", host.log());
+    assert_eq!(account(&mut host), End::Refused);
+    assert_eq!(cron(&mut host), End::Refused);
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[test]
+fn local_names_are_ignored_and_never_stored() {
+    for mode in ["mode = unique", "mode = shared"] {
+        let server = Server::start(&[LEVEL_15]);
+        let mut host = bob(&[server.address], "", mode);
+        host.handle.user = "alice".to_owned();
+        assert_eq!(account(&mut host), End::Ignored);
+        assert!(!host.site.identity.exists());
+        assert_eq!(server.connections(), 0);
+    }
+}
+
+#[test]
+fn a_session_record_names_the_login_whose_uid_the_store_knows() {
+    for (mode, owner) in [("mode = unique", "bob"), ("mode = shared", "tacacs15")] {
+        let server = Server::start(&[LEVEL_15]);
+        let mut host = bob(&[server.address], "", mode);
+        assert_eq!(account(&mut host), End::Pass);
+        // As behind sshd's keyboard-interactive dialogue, whose process is gone.
+        host.memory = crate::handle::Memory::default();
+        host.audit("7", &uid(owner).to_string());
+        assert_eq!(host.run(Phase::Session, session::open), End::Pass);
+        let record = fs::read_to_string(host.site.sessions.join("7")).unwrap();
+        assert!(record.contains("user=bob\npriv_lvl=15\n"), "{record}");
+        // Another login uid is another login.
+        host.memory = crate::handle::Memory::default();
+        host.audit("8", "1001");
+        assert_eq!(host.run(Phase::Session, session::open), End::Pass);
+        assert!(!host.site.sessions.join("8").exists());
+    }
+}
+
+#[test]
+fn a_server_sets_the_fields_that_the_configuration_names() {
+    let answer = Say::Author(
+        PassAdd,
+        &["priv-lvl=1", "sh=/bin/zsh", "who=Bob B.", "dir*/etc/../bob"],
+    );
+    let server = Server::start(&[answer]);
+    let mapping = "shell_attribute = sh\ngecos_attribute = who\nhome_attribute = dir";
+    let mut host = bob(&[server.address], "", mapping);
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    let bob = stored(&host, "bob").unwrap();
+    assert_eq!(
+        (bob.shell.as_str(), bob.gecos.as_str()),
+        ("/bin/zsh", "Bob B.")
+    );
+    assert_eq!(bob.home, "/home/bob", "not a plain path");
+}
+
+#[test]
+fn a_configured_group_that_the_host_lacks_is_named_in_the_log() {
+    let server = Server::start(&[LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    fs::write(&host.site.group, "users:x:100:\n").unwrap();
+    assert_eq!(account(&mut host), End::Pass);
+    assert!(
+        host.log()
+            .contains("Warning: no group 'sudo' in /etc/group"),
+        "{}",
+        host.log()
+    );
+    assert_eq!(stored(&host, "bob").unwrap().groups, [100]);
+}

@@ -1,0 +1,61 @@
+//! From a server's approval to an entry in the store. The PAM module and
+//! `tacplus identity add` are those who write one.
+
+use std::path::Path;
+
+use super::map::{self, Unmapped, Wishes};
+use super::{Entry, Store, Writer, host};
+use crate::config::{Mapping, Mode};
+use crate::exchange::author::Granted;
+
+/// Where the host lists its groups and shells, and what time it is.
+pub struct Host<'a> {
+    /// `/etc/group`.
+    pub group: &'a Path,
+    /// `/etc/shells`.
+    pub shells: &'a Path,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+/// What an approval makes of a user, and the names of configured groups that the host
+/// does not have.
+///
+/// # Errors
+/// Why the user gets no account. An approval without a level gives none.
+pub fn entry<'m>(
+    mapping: &'m Mapping,
+    store: &Store,
+    user: &str,
+    granted: &Granted,
+    host: &Host<'_>,
+) -> Result<(Entry, Vec<&'m str>), Unmapped> {
+    let level = granted.priv_lvl.ok_or(Unmapped::NoLevel)?.level();
+    let shells = || host::text(host.shells);
+    let wishes = Wishes::read(mapping, granted.args.as_arguments(), &shells);
+    let mut entry = map::plan(mapping, store, user, level, &wishes)?;
+    let names = map::group_names(mapping, level);
+    let mut missing = Vec::new();
+    if !names.is_empty() {
+        (entry.groups, missing) = host::gids(&host::text(host.group), names);
+    }
+    entry.learned = host.now;
+    Ok((entry, missing))
+}
+
+/// Stores a user's entry, and in mode shared the account that goes with it.
+///
+/// # Errors
+/// The uid is another's, or the store could not be written.
+pub fn put(writer: Writer, mapping: &Mapping, entry: Entry) -> Result<(), Unmapped> {
+    let account = match mapping.mode {
+        Mode::Shared => Some(map::account(mapping, writer.store(), entry.level)?),
+        Mode::Unique | Mode::Local => None,
+    };
+    writer.change(|book| {
+        for entry in account.into_iter().chain([entry]) {
+            book.put(entry)?;
+        }
+        Ok(())
+    })
+}
