@@ -4,7 +4,8 @@
 //! tab, a newline or `=` only, so a password may hold braces but `fred{` is one
 //! word. Here a brace separates wherever a name or keyword is expected; in a
 //! value only a brace without its partner at the end does, so that `^[0-9]{2}`
-//! stays whole and `priv-lvl = 15}` closes the block.
+//! stays whole and `priv-lvl = 15}` closes the block. A secret is what it is in the
+//! original, braces and all.
 
 use crate::policy::draft::Place;
 
@@ -30,8 +31,12 @@ pub(super) struct Token {
 /// What the parser expects, which decides about braces inside a word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expect {
+    /// A brace separates.
     Name,
+    /// A brace without its partner at the end separates.
     Value,
+    /// No brace separates: the word is what it is in the original.
+    Secret,
 }
 
 /// A string that never ends; holds where it began.
@@ -102,6 +107,9 @@ fn bare_word(text: &[u8], start: usize, expect: Expect) -> &[u8] {
         .unwrap_or(rest.len());
     let word = rest.get(..len).unwrap_or_default();
     let is_brace = |byte: &u8| matches!(byte, b'{' | b'}');
+    if expect == Expect::Secret {
+        return word;
+    }
     if expect == Expect::Name || word.iter().all(is_brace) {
         let len = word.iter().position(is_brace).unwrap_or(word.len());
         return word.get(..len).unwrap_or_default();

@@ -7,10 +7,15 @@
 //! |---|---|
 //! | `source` | line numbers, carets, masking of secrets |
 //! | `lexer` | words |
-//! | `parser` | the top level, hosts and access lists |
+//! | `parser` | what the grammar is made of |
+//! | `top` | the top level and access lists |
+//! | `host` | clients |
+//! | `credential` | passwords |
 //! | `profile` | users and groups |
 //! | `print` | the normalised form without secrets |
 
+mod credential;
+mod host;
 mod lexer;
 mod parser;
 mod print;
@@ -18,6 +23,7 @@ mod profile;
 mod source;
 #[cfg(test)]
 mod tests;
+mod top;
 
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -97,11 +103,12 @@ fn read(path: &Path) -> Result<(Vec<u8>, Option<String>), Error> {
 fn translate(path: &Path, text: Vec<u8>) -> Result<(Loaded, Draft), Error> {
     let mut source = source::Source::new(path, text);
     let mut draft = Draft::default();
-    let mut warnings = match parser::parse(&mut source, &mut draft) {
+    let mut warnings = match top::parse(&mut source, &mut draft) {
         Ok(warnings) => warnings,
         Err(problem) => return Err(source.error(problem)),
     };
     let policy = Policy::compile(&draft, &mut warnings).map_err(|problem| source.error(problem))?;
+    warnings.sort_by_key(|problem| problem.place.start);
     let warnings = warnings
         .into_iter()
         .map(|problem| source.warning(problem))

@@ -2,10 +2,14 @@
 //!
 //! Owns its layout. Must never print a secret: keys and passwords show as `***`.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::policy::draft::{
-    At, Credential, Credentials, Draft, Permission, Profile, Rule, Service, ServiceName,
+    AccountingFormat, At, Credential, Credentials, Draft, Host, Limits, Permission, Profile, Rule,
+    Service, ServiceName, Settings, Tls,
 };
 
 /// Everything the draft says, one directive a line.
@@ -14,34 +18,18 @@ pub(super) fn normalised(draft: &Draft) -> String {
     if draft.key.is_some() {
         out.line(0, "key = ***");
     }
-    if let Some(path) = &draft.settings.accounting_file {
-        out.line(
-            0,
-            &format!(
-                "accounting file = {}",
-                quoted(path.to_string_lossy().as_bytes())
-            ),
-        );
+    if let Some(credential) = draft.default_authentication.as_deref_credential() {
+        out.credential(0, "default authentication", Some(credential));
     }
-    if let Some(facility) = &draft.settings.facility {
-        out.line(0, &format!("logging = {}", facility));
-    }
-    if draft.settings.log_authorization {
-        out.line(0, "logauthor");
-    }
+    out.settings(&draft.settings);
+    out.tls(&draft.settings.tls);
     for acl in &draft.acls {
         out.line(0, &format!("acl = {} {{", quoted(&acl.name.value)));
         out.rules(1, &acl.rules, " = ");
         out.line(0, "}");
     }
     for host in &draft.hosts {
-        out.line(0, &format!("host = {} {{", host.network.value));
-        for _ in &host.keys {
-            out.line(1, "key = ***");
-        }
-        out.text("prompt", host.prompt.as_ref());
-        out.credential("enable", host.enable.as_deref_credential());
-        out.line(0, "}");
+        out.host(host);
     }
     for (kind, profiles) in [("group", &draft.groups), ("user", &draft.users)] {
         for profile in profiles {
@@ -65,18 +53,133 @@ impl Out {
         }
     }
 
-    fn credential(&mut self, name: &str, credential: Option<&Credential>) {
-        match credential {
-            Some(Credential::Clear(_)) => self.line(1, &format!("{name} = cleartext ***")),
-            Some(Credential::Hash(_)) => self.line(1, &format!("{name} = des ***")),
-            Some(Credential::File(path)) => {
-                let path = quoted(path.to_string_lossy().as_bytes());
-                self.line(1, &format!("{name} = file {path}"));
-            }
-            Some(Credential::Pam) => self.line(1, &format!("{name} = PAM")),
-            Some(Credential::NoPassword) => self.line(1, &format!("{name} = nopassword")),
-            None => {}
+    fn value(&mut self, name: &str, value: impl Display) {
+        self.line(0, &format!("{name} = {value}"));
+    }
+
+    fn path(&mut self, name: &str, path: Option<&PathBuf>) {
+        if let Some(path) = path {
+            self.value(name, quoted(path.as_os_str().as_bytes()));
         }
+    }
+
+    fn seconds(&mut self, name: &str, value: Option<Duration>) {
+        if let Some(value) = value {
+            self.value(name, value.as_secs());
+        }
+    }
+
+    /// What is as it would be without a word is not said.
+    fn settings(&mut self, settings: &Settings) {
+        let usual = Settings::default();
+        self.path("accounting file", settings.accounting_file.as_ref());
+        for (said, line) in [
+            (settings.accounting_syslog, "accounting syslog"),
+            (settings.accounting_sync, "accounting sync = yes"),
+            (
+                settings.accounting_format == AccountingFormat::Json,
+                "accounting format = json",
+            ),
+            (settings.log_authorization, "logauthor"),
+            (settings.log_json, "log format = json"),
+            (settings.callout_shell, "callout shell = yes"),
+            (settings.password_change, "password change = yes"),
+            (settings.refuse_weak_keys, "weak keys = refuse"),
+        ] {
+            if said {
+                self.line(0, line);
+            }
+        }
+        if let Some(facility) = &settings.facility {
+            self.value("logging", facility);
+        }
+        if settings.callout_timeout != usual.callout_timeout {
+            self.seconds("callout timeout", Some(settings.callout_timeout));
+        }
+        if settings.throttle != usual.throttle {
+            self.seconds("throttle", Some(settings.throttle));
+        }
+        if settings.pam_service != usual.pam_service {
+            self.value("pam service", quoted(settings.pam_service.as_bytes()));
+        }
+        for address in &settings.listen {
+            self.value("listen", address);
+        }
+        self.limits(&settings.limits);
+    }
+
+    fn limits(&mut self, limits: &Limits) {
+        for (name, number) in [
+            ("limit body", limits.body),
+            ("limit rounds", limits.rounds),
+            ("limit sessions", limits.sessions),
+            ("limit connections", limits.connections),
+            (
+                "limit connections-per-client",
+                limits.connections_per_client,
+            ),
+        ] {
+            if let Some(number) = number {
+                self.value(name, number);
+            }
+        }
+        self.seconds("limit first-packet", limits.first_packet);
+        self.seconds("limit packet", limits.packet);
+        self.seconds("limit answer", limits.answer);
+        self.seconds("limit idle", limits.idle);
+    }
+
+    fn tls(&mut self, tls: &Tls) {
+        for address in &tls.listen {
+            self.value("tls listen", address);
+        }
+        self.path("tls certificate", tls.certificate.as_ref());
+        self.path("tls key", tls.key.as_ref());
+        self.path("tls ca", tls.ca.as_ref());
+        for path in &tls.crl {
+            self.path("tls crl", Some(path));
+        }
+        self.seconds("tls ticket-lifetime", tls.ticket_lifetime);
+    }
+
+    fn host(&mut self, host: &Host) {
+        self.line(0, &format!("host = {} {{", host.network.value));
+        for key in &host.keys {
+            self.line(1, "key = ***");
+            if let Some(date) = key.warn {
+                self.line(1, &format!("warn = {date}"));
+            }
+        }
+        for name in &host.tls_names {
+            self.line(1, &format!("tls name = {}", name.value));
+        }
+        let lenient = &host.lenient;
+        for (said, what) in [
+            (lenient.minor_version, "minor-version"),
+            (lenient.empty_arg, "empty-arg"),
+            (lenient.ascii_start_password, "ascii-start-password"),
+        ] {
+            if said {
+                self.line(1, &format!("lenient = {what}"));
+            }
+        }
+        self.text("prompt", host.prompt.as_ref());
+        self.credential(1, "enable", host.enable.as_deref_credential());
+        self.line(0, "}");
+    }
+
+    fn credential(&mut self, depth: usize, name: &str, credential: Option<&Credential>) {
+        let kind = match credential {
+            None => return,
+            Some(Credential::Clear(_)) => "cleartext ***".to_owned(),
+            Some(Credential::Hash(_)) => "des ***".to_owned(),
+            Some(Credential::File(path)) => {
+                format!("file {}", quoted(path.as_os_str().as_bytes()))
+            }
+            Some(Credential::Pam) => "PAM".to_owned(),
+            Some(Credential::NoPassword) => "nopassword".to_owned(),
+        };
+        self.line(depth, &format!("{name} = {kind}"));
     }
 
     fn rules(&mut self, depth: usize, rules: &[Rule], separator: &str) {
@@ -113,10 +216,15 @@ impl Out {
             ("global", global),
             ("enable", enable),
         ] {
-            self.credential(name, credential.as_deref_credential());
+            self.credential(1, name, credential.as_deref_credential());
+        }
+        if let Some(date) = &profile.expires {
+            self.line(1, &format!("expires = {}", date.value));
         }
         self.text("acl", profile.acl.as_ref());
         self.text("enableacl", profile.enable_acl.as_ref());
+        self.text("before authorization", profile.before.as_ref());
+        self.text("after authorization", profile.after.as_ref());
         for service in &profile.services {
             self.service(service);
         }

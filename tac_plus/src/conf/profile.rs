@@ -3,19 +3,24 @@
 //! Owns what may stand in it: passwords, services, commands. Must never resolve
 //! a name; groups may be used before they are defined.
 
+use tacacs_common::packet::Argument;
+
 use super::lexer::{Expect, Kind, Token};
-use super::parser::{Parser, permission, set, unsupported};
+use super::parser::{Parser, permission, set};
 use crate::policy::draft::{
     At, Attribute, Command, Date, Permission, Place, Problem, Profile, Rule, Service, ServiceName,
 };
 
 const BODY: &[&str] = &[
     "acl",
+    "after",
+    "before",
     "chap",
     "cmd",
     "default",
     "enable",
     "enableacl",
+    "expires",
     "global",
     "login",
     "member",
@@ -72,36 +77,6 @@ impl Parser<'_> {
                 profile.commands.push(command);
                 Ok(())
             }
-            b"member" => set(
-                &mut profile.member,
-                self.assignment("a group's name")?,
-                keyword,
-                &what,
-            ),
-            b"acl" => set(
-                &mut profile.acl,
-                self.assignment("the name of an acl")?,
-                keyword,
-                &what,
-            ),
-            b"enableacl" => set(
-                &mut profile.enable_acl,
-                self.assignment("the name of an acl")?,
-                keyword,
-                &what,
-            ),
-            b"name" => set(
-                &mut profile.full_name,
-                self.assignment("a name")?,
-                keyword,
-                &what,
-            ),
-            b"message" | b"msg" => {
-                let message = self.assignment("a message")?;
-                let problem = Problem::new(keyword.place, "a message is shown to nobody yet");
-                self.warnings.push(problem);
-                set(&mut profile.message, message, keyword, &what)
-            }
             b"arap" | b"opap" => {
                 self.credential(&what, false)?;
                 let problem =
@@ -110,13 +85,18 @@ impl Parser<'_> {
                 self.warnings.push(problem);
                 Ok(())
             }
-            b"expires" => {
-                let text = self.optional_assignment("a day")?;
-                let value = Date::parse(&text.value).unwrap_or(Date::NEVER);
-                let place = text.place;
-                set(&mut profile.expires, At { value, place }, keyword, &what)
+            b"expires" => self.expires(keyword, profile),
+            b"maxsess" => {
+                self.number()?;
+                self.warnings.push(
+                    Problem::new(
+                        keyword.place,
+                        "'maxsess' has no effect: sessions are not counted",
+                    )
+                    .hint("let the devices limit them"),
+                );
+                Ok(())
             }
-            b"maxsess" => Err(unsupported(keyword.place, &what)),
             b"before" | b"after" => {
                 let authorization = self.next(Expect::Name)?;
                 if authorization.text != b"authorization" {
@@ -130,8 +110,45 @@ impl Parser<'_> {
                 };
                 set(slot, line, keyword, &format!("{what} authorization"))
             }
-            _ => Err(self.unknown(keyword, "directive", BODY)),
+            _ => self.text_statement(keyword, profile),
         }
+    }
+
+    /// Those that are `NAME = S`.
+    fn text_statement(&mut self, keyword: &Token, profile: &mut Profile) -> Result<(), Problem> {
+        let (slot, expected) = match keyword.text.as_slice() {
+            b"acl" => (&mut profile.acl, "the name of an acl"),
+            b"enableacl" => (&mut profile.enable_acl, "the name of an acl"),
+            b"member" => (&mut profile.member, "a group's name"),
+            b"message" | b"msg" => (&mut profile.message, "a message"),
+            b"name" => (&mut profile.full_name, "a name"),
+            _ => return Err(self.unknown(keyword, "directive", BODY)),
+        };
+        let value = self.assignment(expected)?;
+        set(
+            slot,
+            value,
+            keyword,
+            &String::from_utf8_lossy(&keyword.text),
+        )
+    }
+
+    fn expires(&mut self, keyword: &Token, profile: &mut Profile) -> Result<(), Problem> {
+        let text = self.optional_assignment("a day")?;
+        let place = text.place;
+        let value = Date::parse(&text.value).unwrap_or_else(|| {
+            self.warnings.push(
+                Problem::new(place, "this is no day: nobody gets in by it")
+                    .hint("expires = \"May 23 2027\""),
+            );
+            Date::NEVER
+        });
+        set(
+            &mut profile.expires,
+            At { value, place },
+            keyword,
+            "expires",
+        )
     }
 
     fn default_service(&mut self, keyword: &Token, profile: &mut Profile) -> Result<(), Problem> {
@@ -229,15 +246,8 @@ impl Parser<'_> {
             start: name.place.start,
             end: value.place.end,
         };
-        check_attribute(&name.text, &value.value, place)?;
-        service.attributes.push(Attribute {
-            name: At {
-                value: name.text,
-                place,
-            },
-            value: value.value,
-            optional,
-        });
+        let attribute = self.attribute(name.text, optional, value.value, place)?;
+        service.attributes.push(attribute);
         Ok(())
     }
 
@@ -270,29 +280,39 @@ impl Parser<'_> {
         }
         self.string("a regular expression")
     }
-}
 
-/// What can never be sent is an error here, not at the first request.
-fn check_attribute(name: &[u8], value: &[u8], place: Place) -> Result<(), Problem> {
-    if name.iter().any(|byte| matches!(byte, b'=' | b'*')) {
-        return Err(
-            Problem::new(place, "an argument's name cannot hold '=' or '*'")
-                .hint("write 'optional NAME = VALUE' for an optional argument"),
-        );
+    /// An argument as it goes on the wire, where its first separator decides whatever
+    /// the name was meant to be.
+    fn attribute(
+        &mut self,
+        name: Vec<u8>,
+        optional: bool,
+        value: Vec<u8>,
+        place: Place,
+    ) -> Result<Attribute, Problem> {
+        let separator = if optional { b"*" } else { b"=" };
+        let wire = [name, separator.to_vec(), value].concat();
+        let Some(argument) = Argument::parse(&wire) else {
+            return Err(Problem::new(place, "an argument needs a name"));
+        };
+        // RFC 8907 sections 3.7 and 6.1.
+        let is_printable = wire.iter().all(|byte| (b' '..=b'~').contains(byte));
+        if wire.len() > 255 || !is_printable {
+            self.warnings.push(
+                Problem::new(
+                    place,
+                    "this argument can never be sent: whoever gets it gets an ERROR",
+                )
+                .hint("an argument with its value is at most 255 bytes of printable US-ASCII"),
+            );
+        }
+        Ok(Attribute {
+            name: At {
+                value: argument.name.to_vec(),
+                place,
+            },
+            value: argument.value.to_vec(),
+            optional: !argument.mandatory,
+        })
     }
-    // RFC 8907 section 6.1: the length of an argument is one byte.
-    if name.len() + 1 + value.len() > 255 {
-        return Err(Problem::new(
-            place,
-            "an argument with its value is at most 255 bytes long",
-        ));
-    }
-    if name
-        .iter()
-        .chain(value)
-        .any(|byte| !(b' '..=b'~').contains(byte))
-    {
-        return Err(Problem::new(place, "an argument is printable US-ASCII"));
-    }
-    Ok(())
 }

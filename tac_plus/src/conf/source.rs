@@ -16,6 +16,7 @@ pub(crate) struct Source {
     path: PathBuf,
     text: Zeroizing<Vec<u8>>,
     line_starts: Vec<usize>,
+    /// In the order of the text.
     secrets: Vec<Place>,
 }
 
@@ -53,7 +54,18 @@ impl Source {
 
     /// From now on nothing of `place` is shown.
     pub(crate) fn hide(&mut self, place: Place) {
-        self.secrets.push(place);
+        let at = self
+            .secrets
+            .partition_point(|secret| secret.start <= place.start);
+        self.secrets.insert(at, place);
+    }
+
+    fn is_secret(&self, at: usize) -> bool {
+        let behind = self.secrets.partition_point(|secret| secret.start <= at);
+        let last = behind
+            .checked_sub(1)
+            .and_then(|last| self.secrets.get(last));
+        last.is_some_and(|secret| at < secret.end)
     }
 
     /// Whether a word at `at` may be a secret or the rest of one: the line so far
@@ -83,11 +95,7 @@ impl Source {
         let mut masked = shown.to_vec();
         for (at, byte) in masked.iter_mut().enumerate() {
             let at = line_start + at;
-            if self
-                .secrets
-                .iter()
-                .any(|secret| (secret.start..secret.end).contains(&at))
-            {
+            if self.is_secret(at) {
                 *byte = b'*';
             }
         }

@@ -7,17 +7,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tacacs_common::secret::Secret;
-
 use super::callout::Callout;
-use super::draft::{
-    self, At, Draft, Host, Network, Permission, Place, Problem, ServiceName, Settings,
-};
+use super::clients::Clients;
+use super::draft::{self, At, Draft, Permission, Place, Problem, ServiceName, Settings};
 use super::pattern::Pattern;
-use super::{Client, Key, Pair, Policy, Profile, Rules, Service};
-
-/// RFC 8907 section 10.5.1: shorter secrets should not be used.
-const SHORT_SECRET: usize = 16;
+use super::{Pair, Policy, Profile, Rules, Service};
 
 impl Policy {
     /// Compiles a draft and adds to its warnings.
@@ -26,7 +20,7 @@ impl Policy {
     ///
     /// The first thing in it that cannot be.
     pub fn compile(draft: &Draft, warnings: &mut Vec<Problem>) -> Result<Policy, Problem> {
-        let (clients, anybody) = clients(draft, warnings)?;
+        let Clients { known, anybody } = Clients::compile(draft, warnings)?;
         let mut compiler = Compiler {
             patterns: HashMap::new(),
             acls: HashMap::new(),
@@ -64,12 +58,12 @@ impl Policy {
             .accounting_file
             .clone()
             .unwrap_or_else(|| PathBuf::from(Settings::DEFAULT_ACCOUNTING));
-        let mut prefixes: Vec<u8> = clients.keys().map(|network| network.prefix()).collect();
+        let mut prefixes: Vec<u8> = known.keys().map(|network| network.prefix()).collect();
         prefixes.sort_unstable_by(|a, b| b.cmp(a));
         prefixes.dedup();
         let default_credential = draft.default_authentication.as_ref();
         Ok(Policy {
-            clients,
+            clients: known,
             prefixes,
             anybody,
             users,
@@ -78,103 +72,6 @@ impl Policy {
             default_credential: default_credential.map(|credential| Arc::clone(&credential.value)),
             settings,
         })
-    }
-}
-
-type Clients = (HashMap<Network, Arc<Client>>, Option<Arc<Client>>);
-
-fn clients(draft: &Draft, warnings: &mut Vec<Problem>) -> Result<Clients, Problem> {
-    let mut clients = HashMap::with_capacity(draft.hosts.len());
-    let mut seen: HashMap<&[u8], Network> = HashMap::new();
-    for host in &draft.hosts {
-        let network = host.network.value;
-        for key in &host.keys {
-            warn_if_short(&key.secret, warnings);
-            let other = seen.insert(key.secret.value.expose(), network);
-            if let Some(other) = other.filter(|other| *other != network) {
-                let message = format!("host {network} has the same key as host {other}");
-                warnings.push(
-                    Problem::new(key.secret.place, message)
-                        .hint("give every client a secret of its own"),
-                );
-            }
-        }
-        let client = client(host, draft)?;
-        if clients.insert(network, Arc::new(client)).is_some() {
-            return Err(Problem::new(
-                host.network.place,
-                format!("host {network} is defined twice"),
-            ));
-        }
-    }
-    let anybody = draft.key.as_ref().map(|key| {
-        warn_if_short(key, warnings);
-        warnings.push(
-            Problem::new(
-                key.place,
-                "the global key admits clients from every address",
-            )
-            .hint("give each client a 'host' with its own key instead"),
-        );
-        Arc::new(Client {
-            keys: vec![Key {
-                secret: Arc::clone(&key.value),
-                warn: None,
-            }],
-            prompt: None,
-            enable: None,
-            lenient: draft::Lenient::default(),
-            tls_names: Vec::new(),
-        })
-    });
-    if clients.is_empty() && anybody.is_none() {
-        return Err(Problem::new(
-            Place::default(),
-            "no client may ask: there is neither a 'host' nor a 'key'",
-        )
-        .hint("host = 192.0.2.1 { key = \"...\" }"));
-    }
-    Ok((clients, anybody))
-}
-
-/// RFC 8907 section 10.5.1: no key is an error, except where TLS stands in for it.
-fn client(host: &Host, draft: &Draft) -> Result<Client, Problem> {
-    let key = |secret: &At<Arc<Secret>>, warn| Key {
-        secret: Arc::clone(&secret.value),
-        warn,
-    };
-    let mut keys: Vec<Key> = host
-        .keys
-        .iter()
-        .map(|own| key(&own.secret, own.warn))
-        .collect();
-    if keys.is_empty() && host.tls_names.is_empty() {
-        let network = host.network.value;
-        let Some(common) = &draft.key else {
-            return Err(Problem::new(host.network.place, format!("host {network} has no key"))
-                .hint("add 'key = \"...\"' to it: without one anybody could answer in its name (RFC 8907 section 10.5.2)"));
-        };
-        keys.push(key(common, None));
-    }
-    Ok(Client {
-        keys,
-        prompt: host.prompt.as_ref().map(|prompt| prompt.value.clone()),
-        enable: host.enable.as_ref().map(|enable| Arc::clone(&enable.value)),
-        lenient: host.lenient,
-        tls_names: host
-            .tls_names
-            .iter()
-            .map(|name| name.value.clone())
-            .collect(),
-    })
-}
-
-fn warn_if_short(key: &At<Arc<Secret>>, warnings: &mut Vec<Problem>) {
-    if key.value.len() < SHORT_SECRET {
-        let message = format!(
-            "a key shorter than {SHORT_SECRET} characters can be guessed from one captured packet"
-        );
-        warnings.push(Problem::new(key.place, message).hint("use 32 random characters"));
     }
 }
 

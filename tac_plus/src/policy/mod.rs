@@ -9,6 +9,7 @@
 //! | [`draft`] | what a front end hands over |
 //! | [`settings`] | limits, files, listeners |
 //! | [`values`] | dates, networks, names in certificates |
+//! | `clients` | who may ask, the quality of secrets |
 //! | `compile` | names resolved, inheritance flattened |
 //! | [`callout`] | command lines of programs that take part |
 //! | `pattern` | regular expressions |
@@ -18,6 +19,7 @@
 
 mod author;
 pub mod callout;
+mod clients;
 mod compile;
 pub mod draft;
 mod login;

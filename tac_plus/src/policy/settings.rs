@@ -32,6 +32,9 @@ pub struct Settings {
     pub password_change: bool,
     /// The PAM service that passwords are checked under.
     pub pam_service: String,
+    /// A client's secret that can be guessed is an error, not a warning (RFC 8907
+    /// section 10.5.1 wants such a policy).
+    pub refuse_weak_keys: bool,
     /// How long an answer may wait for the next after many wrong passwords; zero
     /// never waits.
     pub throttle: Duration,
@@ -112,6 +115,7 @@ impl Default for Settings {
             callout_timeout: Duration::from_secs(10),
             password_change: false,
             pam_service: "tac_plus".to_owned(),
+            refuse_weak_keys: false,
             throttle: Duration::from_secs(2),
             limits: Limits::default(),
             listen: Vec::new(),

@@ -83,6 +83,9 @@ impl Date {
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::NEVER {
+            return write!(f, "never");
+        }
         let (year, month, day) = self.parts();
         write!(f, "{year:04}-{month:02}-{day:02}")
     }

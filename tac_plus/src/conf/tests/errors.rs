@@ -1,0 +1,141 @@
+//! What does not load, and what its message says.
+
+use super::*;
+
+#[test]
+fn no_error_ever_shows_a_secret() {
+    for text in [
+        "key hunter2",
+        "key = hunter2 bogus",
+        "key = hunt er2-rest",
+        "key = \"hunter2",
+        "user = a { login = hunter2 }",
+        "user = a { login hunter2 }",
+        "user = a { login = cleartext hunter2 bogus }",
+        "user = a { login = cleartext my hunter2 }",
+        "user = a { pap = des hunter2 bogus }",
+        "user = a { login = clertext hunter2 }",
+        "host = 192.0.2.1 { key = hunter2 promt = x }",
+        "host = 192.0.2.1 { key = \"hunter2\nhunter2\" promt = x }",
+        "host = 192.0.2.1 { enable = hunter2 }",
+        "key = hunter2\nkey = hunter2",
+        "key = hunter2 user = a { member = b }",
+    ] {
+        let error = error(text);
+        assert!(
+            !error.contains("hunter2") && !error.contains("er2-rest"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_an_error() {
+    for (text, message) in [
+        ("user = a { member = b }", "there is no group 'b'"),
+        ("user = a { acl = b }", "there is no acl 'b'"),
+        (
+            "user = a { member = g } group = g { member = h } group = h { member = g }",
+            "is a member of itself",
+        ),
+        ("user = a { } user = a { }", "user 'a' is defined twice"),
+        ("group = a { } group = a { }", "group 'a' is defined twice"),
+        (
+            "user = a { login = nopassword login = nopassword }",
+            "'login' is given twice",
+        ),
+        (
+            "user = a { pap = nopassword }",
+            "'nopassword' is for login and enable only",
+        ),
+        ("host = 192.0.2.1 { key = \"\" }", "cannot be empty"),
+        (
+            "user = a { cmd = x { permit (a } }",
+            "not a regular expression: '(' without ')'",
+        ),
+        (
+            "user = a { service = ppp { } }",
+            "'protocol' after 'ppp' expected",
+        ),
+        (
+            "user = a { service = x { *b = c } }",
+            "an argument needs a name",
+        ),
+        ("user = a {", "'}' expected, found the end of the file"),
+        (
+            "host = 192.0.2.1.1 { }",
+            "'192.0.2.1.1' is neither an address nor a network",
+        ),
+        ("host = 192.0.2.0/33 { }", "'/33' is no prefix length"),
+        ("host = 192.0.2.1/24 { }", "the network is 192.0.2.0/24"),
+        ("host = 192.0.2.1 { } host = 192.0.2.1 { }", "defined twice"),
+        ("host = 192.0.2.1 { warn = 2026-01-01 }", "there is none"),
+        ("host = 192.0.2.1 { key = x warn = soon }", "this is no day"),
+        ("host = 192.0.2.1 { lenient = all }", "one of minor-version"),
+        (
+            "host = 192.0.2.1 { tls name = \"a b\" }",
+            "neither a dNSName",
+        ),
+        ("listen = here", "no address to listen on"),
+        ("limit idel = 3", "unknown word after 'limit' 'idel'"),
+        ("limit idle = soon", "a whole number"),
+        ("limit body = 0", "would refuse everybody"),
+        ("callout shell = maybe", "one of yes, no"),
+        ("pam service = ../passwd", "a PAM service is a name"),
+        ("tls key = a tls key = b", "'tls key' is given twice"),
+        ("default authentication = cleartext x", "by file only"),
+        (
+            "user = a { login = skey }",
+            "'skey' passwords are not supported",
+        ),
+        (
+            "user = a { login = aceclnt }",
+            "'aceclnt' passwords are not supported",
+        ),
+        (
+            "user = a { chap = des abcdefghijklm }",
+            "'chap' needs the password itself",
+        ),
+        ("user = a { enable = PAM }", "PAM cannot raise privileges"),
+        (
+            "user = a { before authorization \"/bin/x | mail root\" }",
+            "'|' means something to a shell only",
+        ),
+        ("user = a { cmd = x { permit (a)\\1 } }", "back references"),
+        ("bogus", "unknown directive 'bogus'"),
+        ("}", "a directive expected, found '}'"),
+        ("logging = loud", "unknown syslog facility 'loud'"),
+    ] {
+        let error = error(&format!("{KEY}{text}"));
+        assert!(error.contains(message), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_client_without_a_key_does_not_load() {
+    assert!(error("host = 192.0.2.1 { prompt = x }").contains("host 192.0.2.1 has no key"));
+    assert!(error("user = a { }").contains("no client may ask"));
+}
+
+#[test]
+fn a_message_tells_what_to_do() {
+    for (text, expected) in [
+        (
+            "user = a {\n    before authorization \"/bin/x; /bin/y\"\n}",
+            "t.conf:3:26: this program cannot be run: ';' means something to a shell only, and none reads this line\n\
+             3 |     before authorization \"/bin/x; /bin/y\"\n\
+             \u{20} |                          ^\n\
+             \u{20} = put it into a script, or write 'callout shell = yes' at the top level",
+        ),
+        (
+            "limit idel = 5",
+            "t.conf:2:7: unknown word after 'limit' 'idel'\n2 | limit idel\n  |       ^\n  = did you mean 'idle'?",
+        ),
+        (
+            "user = a { login = cleartext b}\n",
+            "t.conf:2:32: '}' expected, found the end of the file\n2 | user = a { login = cleartext **\n  |                                ^\n  = a block is not closed",
+        ),
+    ] {
+        assert_eq!(error(&format!("{KEY}{text}")), expected);
+    }
+}
