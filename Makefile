@@ -56,6 +56,7 @@ fmt:
 bench: setup build
 	$(CARGO) bench --locked -p tacacs_common --bench packet
 	$(CARGO) bench --locked -p e2e --bench login
+	$(CARGO) bench --locked -p e2e --bench server
 
 # Each part looks first and does nothing when there is nothing to do.
 setup: $(INTEROP)/bin/tacacs_client
