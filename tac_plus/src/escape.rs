@@ -38,6 +38,13 @@ fn write(f: &mut fmt::Formatter<'_>, bytes: &[u8], more: fn(char) -> bool) -> fm
     if bytes.is_empty() {
         return f.write_str("unknown");
     }
+    // Names are plain nearly always, and there are many of them.
+    let is_plain = |c: u8| matches!(c, b' '..=b'~') && c != b'\\' && !more(char::from(c));
+    if bytes.iter().all(|byte| is_plain(*byte))
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return f.write_str(text);
+    }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             if c == '\\' {

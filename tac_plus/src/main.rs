@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tac_plus::conf::{self, Loaded};
-use tac_plus::daemon::{Daemon, Limits, Log};
+use tac_plus::conf;
+use tac_plus::daemon::{Daemon, Log, Setup};
 use tokio::net::{TcpListener, TcpSocket};
 
 /// The TACACS+ server (RFC 8907), configured by tac_plus.conf(5).
@@ -119,7 +119,7 @@ impl Past {
 fn main() -> ExitCode {
     let options = Options::parse();
     keep_memory_private();
-    let Ok((log, writer)) = Log::to_stderr() else {
+    let Ok((log, writer)) = Log::start(None) else {
         return ExitCode::FAILURE;
     };
     let result = run(&options, &log);
@@ -145,35 +145,31 @@ fn run(options: &Options, log: &Log) -> Result<(), String> {
         warnings.into_iter().for_each(|warning| log.line(warning));
         return print(&normalised);
     }
-    let loaded = conf::load(&options.configuration).map_err(|error| error.to_string())?;
-    for warning in &loaded.warnings {
-        log.line(warning.clone());
+    let descriptors = raise_descriptor_limit(log);
+    let setup = Setup::load(&options.configuration, descriptors)?;
+    for warning in &setup.warnings {
+        log.line(warning);
     }
-    let limits = Limits::default().within(raise_descriptor_limit(log));
     // One thread answers everybody: a request takes microseconds. What takes
     // longer (the accounting file, a reload) has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let ended = runtime.block_on(serve(options, loaded, limits, log));
+    let ended = runtime.block_on(async {
+        let listeners = listen(&options.bind, options.port)?;
+        let daemon = Daemon {
+            configuration: options.configuration.clone(),
+            descriptors,
+            setup,
+            log: log.clone(),
+        };
+        let served = daemon.run(listeners).await;
+        served.map_err(|error| format!("cannot serve: {error}"))
+    });
     // Connections that outlived the grace period end here and let go of the log.
     runtime.shutdown_background();
     ended
-}
-
-async fn serve(options: &Options, loaded: Loaded, limits: Limits, log: &Log) -> Result<(), String> {
-    let listeners = listen(&options.bind, options.port)?;
-    let daemon = Daemon {
-        configuration: options.configuration.clone(),
-        policy: loaded.policy,
-        limits,
-        log: log.clone(),
-    };
-    daemon
-        .run(listeners)
-        .await
-        .map_err(|error| format!("cannot serve: {error}"))
 }
 
 fn print(text: &str) -> Result<(), String> {
@@ -205,6 +201,8 @@ fn listen_on(address: SocketAddr) -> Result<TcpListener, String> {
     };
     let listener = socket.and_then(|socket| {
         socket.set_reuseaddr(true)?;
+        // Replies are small and somebody waits for them. Connections inherit it.
+        socket.set_nodelay(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
     });

@@ -14,7 +14,8 @@ use common::{
     CONFIGURATION, SECRET, Server, Wire, acct, arguments, author, packet, pap, say, start,
 };
 use tac_plus::conf;
-use tac_plus::daemon::{Daemon, Limits, Log};
+use tac_plus::daemon::{Daemon, Log, Setup};
+use tac_plus::policy::settings::Limits;
 use tacacs_common::packet::{AuthenContinue, AuthenType, Version};
 
 const V0: Version = Version::DEFAULT;
@@ -322,9 +323,9 @@ fn daemon(limits: Limits) -> Wire {
             "accounting file = {}\n{CONFIGURATION}",
             folder.path().join("acct").display()
         );
-        let policy = conf::compile(folder.path(), text.into())
-            .unwrap_or_else(|error| panic!("{error}"))
-            .policy;
+        let mut loaded =
+            conf::compile(folder.path(), text.into()).unwrap_or_else(|error| panic!("{error}"));
+        loaded.policy.settings.limits = limits;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -334,11 +335,11 @@ fn daemon(limits: Limits) -> Wire {
                 .await
                 .unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();
-            let (log, _writer) = Log::to_stderr().unwrap();
+            let (log, _writer) = Log::start(None).unwrap();
             let daemon = Daemon {
                 configuration: folder.path().join("unused"),
-                policy,
-                limits,
+                descriptors: 1024,
+                setup: Setup::of(loaded, 1024).unwrap(),
                 log,
             };
             daemon.run(vec![listener]).await.unwrap();
@@ -353,7 +354,7 @@ const SHORT: Duration = Duration::from_millis(100);
 fn a_client_that_says_nothing_is_closed() {
     assert!(
         daemon(Limits {
-            first_packet: SHORT,
+            first_packet: Some(SHORT),
             ..Limits::default()
         })
         .is_closed()
@@ -363,7 +364,7 @@ fn a_client_that_says_nothing_is_closed() {
 #[test]
 fn a_packet_that_does_not_end_is_closed_without_a_reply_however_slowly_it_comes() {
     let mut wire = daemon(Limits {
-        first_packet: SHORT * 3,
+        first_packet: Some(SHORT * 3),
         ..Limits::default()
     });
     let bytes = wire.packet(1, 1, V1, true, &pap("alice", "alice-pap"));
@@ -385,7 +386,7 @@ fn a_packet_that_does_not_end_is_closed_without_a_reply_however_slowly_it_comes(
 #[test]
 fn a_dialogue_nobody_answers_and_an_idle_connection_are_closed() {
     let mut wire = daemon(Limits {
-        answer: SHORT,
+        answer: Some(SHORT),
         ..Limits::default()
     });
     assert_eq!(
@@ -395,7 +396,7 @@ fn a_dialogue_nobody_answers_and_an_idle_connection_are_closed() {
     );
     assert!(wire.is_closed());
     let mut wire = daemon(Limits {
-        idle: SHORT,
+        idle: Some(SHORT),
         ..Limits::default()
     });
     assert_eq!(
@@ -408,12 +409,11 @@ fn a_dialogue_nobody_answers_and_an_idle_connection_are_closed() {
 
 #[test]
 fn dialogues_that_are_given_up_without_a_word_take_no_place_for_long() {
-    let mut limits = Limits {
-        answer: SHORT,
+    let mut wire = daemon(Limits {
+        answer: Some(SHORT),
+        sessions: Some(1),
         ..Limits::default()
-    };
-    limits.connection.sessions = 1;
-    let mut wire = daemon(limits);
+    });
     let ask = |wire: &mut Wire, id| {
         let start = start(AuthenType::Ascii, "alice", b"");
         wire.ask(id, 1, V0, true, &start).status()
@@ -445,7 +445,7 @@ fn an_answer_that_comes_too_late_harms_no_other_session() {
 #[test]
 fn a_client_with_too_many_connections_is_refused_the_next() {
     let mut first = daemon(Limits {
-        connections_per_client: 1,
+        connections_per_client: Some(1),
         ..Limits::default()
     });
     assert_eq!(
@@ -467,9 +467,10 @@ fn a_client_with_too_many_connections_is_refused_the_next() {
 
 #[test]
 fn sessions_over_the_limit_are_errors_and_the_others_go_on() {
-    let mut limits = Limits::default();
-    limits.connection.sessions = 2;
-    let mut wire = daemon(limits);
+    let mut wire = daemon(Limits {
+        sessions: Some(2),
+        ..Limits::default()
+    });
     for id in 1..=2 {
         assert_eq!(
             wire.ask(id, 1, V0, true, &start(AuthenType::Ascii, "alice", b""))

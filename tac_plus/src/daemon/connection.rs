@@ -3,20 +3,24 @@
 //! Owns its socket and its time limits. Carries bytes to the protocol, requests
 //! to the policy, effects to whoever performs them, and replies back.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::IpAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::task::{Poll, ready};
+use std::time::Duration;
 
 use tacacs_common::exchange::server::{Connection, Event, Refusal, Request};
 use tacacs_common::obfuscate::Protection;
 use tacacs_common::packet::{AcctReply, AuthenReply, AuthorReply, Error};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Shared;
+use super::limits::Limits;
 use crate::effects::inbox::Inbox;
 use crate::policy::{Client, Done, Effect, Input, Policy, Reply, Session, Step};
 
@@ -44,12 +48,13 @@ enum Waiting {
     Idle,
 }
 
-struct Talk<'k> {
+struct Talk<'k, S> {
     shared: &'k Shared,
-    stream: TcpStream,
+    stream: S,
     address: IpAddr,
     client: Arc<Client>,
     policy: Arc<Policy>,
+    limits: Limits,
     connection: Connection<'k, Running>,
     /// Effects in flight.
     inbox: Inbox,
@@ -60,13 +65,14 @@ struct Talk<'k> {
 }
 
 /// Serves a connection from its first byte to its last.
-pub(super) async fn serve(
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     shared: &Shared,
-    stream: TcpStream,
+    stream: S,
     address: IpAddr,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
-    let policy = shared.policy();
+    let current = shared.current();
+    let policy = Arc::clone(&current.policy);
     let Some(client) = policy.client(address).cloned() else {
         shared.log.line(format!(
             "connection from {address} refused: not a known client"
@@ -79,22 +85,35 @@ pub(super) async fn serve(
         ));
         return;
     };
+    let limits = current.limits;
+    drop(current);
     let mut talk = Talk {
         shared,
         stream,
         address,
         client,
         policy,
-        connection: Connection::new(Protection::Obfuscated(&secret), shared.limits.connection),
+        limits,
+        connection: Connection::new(Protection::Obfuscated(&secret), limits.connection),
         inbox: Inbox::default(),
         waiting: Waiting::FirstPacket,
         since: Instant::now(),
         refused: false,
     };
     // Whatever ends the conversation early (reset, silence), the client knows it best.
-    if talk.run(&mut stop).await.is_ok() && talk.refused {
+    if talk.run(stop).await.is_ok() && talk.refused {
         talk.linger().await;
     }
+}
+
+/// What happened while a connection waited.
+enum Happened {
+    /// So many bytes came; none is the end.
+    Received(usize),
+    /// Effects have results.
+    Results,
+    /// The daemon is to end.
+    Stop,
 }
 
 fn same_key(a: &Client, b: &Client) -> bool {
@@ -105,72 +124,79 @@ fn same_key(a: &Client, b: &Client) -> bool {
     }
 }
 
-impl Talk<'_> {
-    async fn run(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<()> {
-        // Replies are small and somebody waits for them.
-        self.stream.set_nodelay(true)?;
+impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
+    async fn run(&mut self, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+        // Both last as long as the connection: setting a timer and a listener up anew
+        // for every packet would cost more than its answer.
+        let mut timer = pin!(sleep_until(self.deadline()));
+        // An error means that the daemon is gone, which is the same.
+        let mut stopping = pin!(stop.wait_for(|stop| *stop));
+        let mut stopped = false;
         while !self.connection.is_over() {
             // A client that always has more to say lets the others speak too.
             tokio::task::consume_budget().await;
-            match self.receive() {
-                Ok(0) => {
+            let happened = tokio::select! {
+                biased;
+                happened = self.wait(timer.as_mut()) => happened?,
+                _ = &mut stopping, if !stopped => Happened::Stop,
+            };
+            match happened {
+                Happened::Received(0) => {
                     // Somebody may still listen for what was asked before.
                     self.finish_effects().await;
                     self.flush().await?;
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
-                Ok(_) => {
+                Happened::Received(_) => {
                     let progress = self.answer().await?;
                     self.note_progress(progress);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(stop).await?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Happened::Results => {
+                    let results = self.inbox.take();
+                    self.resume(results).await;
+                    self.note_progress(true);
+                    self.flush().await?;
+                }
+                Happened::Stop => {
+                    stopped = true;
+                    self.connection.drain();
+                }
             }
         }
         Ok(())
     }
 
-    /// Reads what there is. The buffer is on the stack for this call only: an
-    /// idle connection holds none.
-    fn receive(&mut self) -> io::Result<usize> {
-        let mut buffer = [0; READ];
-        let count = self.stream.try_read(&mut buffer)?;
-        self.connection
-            .receive(buffer.get(..count).unwrap_or_default());
-        Ok(count)
+    /// Waits for bytes, as long as the state allows, or for an effect's result.
+    async fn wait(&mut self, mut timer: Pin<&mut Sleep>) -> io::Result<Happened> {
+        loop {
+            // An effect has its own end.
+            let limited = self.inbox.is_empty();
+            if limited && self.deadline() < timer.deadline() {
+                timer.as_mut().reset(self.deadline());
+            }
+            let (stream, connection) = (&mut self.stream, &mut self.connection);
+            tokio::select! {
+                biased;
+                count = receive(stream, connection) => return count.map(Happened::Received),
+                () = self.inbox.arrived() => return Ok(Happened::Results),
+                () = &mut timer, if limited => {}
+            }
+            // The timer is set back only now: most of the time something came meanwhile.
+            if self.deadline() <= Instant::now() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            timer.as_mut().reset(self.deadline());
+        }
     }
 
-    /// Waits for bytes, as long as the state allows, for an effect's result, or for
-    /// the daemon's end.
-    async fn wait(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<()> {
-        let limits = &self.shared.limits;
-        let limit = match self.waiting {
-            Waiting::FirstPacket => limits.first_packet,
-            Waiting::Packet => limits.packet,
-            Waiting::Answer => limits.answer,
-            Waiting::Idle => limits.idle,
-        };
-        let left = limit.saturating_sub(self.since.elapsed());
-        if *stop.borrow_and_update() {
-            self.connection.drain();
-            if self.connection.is_over() {
-                return Ok(());
+    fn deadline(&self) -> Instant {
+        self.since
+            + match self.waiting {
+                Waiting::FirstPacket => self.limits.first_packet,
+                Waiting::Packet => self.limits.packet,
+                Waiting::Answer => self.limits.answer,
+                Waiting::Idle => self.limits.idle,
             }
-        }
-        // An effect has its own end.
-        let limited = self.inbox.is_empty();
-        tokio::select! {
-            ready = self.stream.readable() => return ready,
-            () = tokio::time::sleep(left), if limited => return Err(io::ErrorKind::TimedOut.into()),
-            // An error means that the daemon is gone, which is the same.
-            _ = stop.changed() => return Ok(()),
-            () = self.inbox.arrived() => {}
-        }
-        let results = self.inbox.take();
-        self.resume(results).await;
-        self.note_progress(true);
-        self.flush().await
     }
 
     /// Sets the clock anew when the connection got somewhere, not for every byte:
@@ -196,14 +222,15 @@ impl Talk<'_> {
     /// Answers everything that has arrived whole; tells whether anything had.
     async fn answer(&mut self) -> io::Result<bool> {
         self.refresh();
+        let now = Instant::now();
         // Dialogues that were given up without a word must not fill the connection.
-        let limit = self.shared.limits.answer;
+        let limit = self.limits.answer;
         self.connection
-            .end_where(|running| running.since.elapsed() >= limit);
+            .end_where(|running| now.saturating_duration_since(running.since) >= limit);
         let mut progress = false;
         loop {
             if self.connection.is_full() && !self.inbox.is_empty() {
-                let results = self.inbox.next(self.shared.limits.write).await;
+                let results = self.inbox.next(self.limits.write).await;
                 self.resume(results).await;
             }
             let Some(event) = self.connection.poll() else {
@@ -226,10 +253,10 @@ impl Talk<'_> {
                         Running {
                             policy: Arc::clone(&self.policy),
                             session: Session::new(self.address, Arc::clone(&self.client)),
-                            since: Instant::now(),
+                            since: now,
                         }
                     });
-                    running.since = Instant::now();
+                    running.since = now;
                     let input = match request {
                         Request::Start(start) => Input::Start(start, version),
                         Request::Continue(more) => Input::Continue(more),
@@ -251,14 +278,14 @@ impl Talk<'_> {
     /// After a reload: a client that is no longer one, or has another secret now,
     /// may end its sessions but begin none.
     fn refresh(&mut self) {
-        let current = self.shared.policy();
-        if Arc::ptr_eq(&current, &self.policy) {
+        let current = self.shared.current();
+        if Arc::ptr_eq(&current.policy, &self.policy) {
             return;
         }
-        match current.client(self.address) {
+        match current.policy.client(self.address) {
             Some(client) if same_key(client, &self.client) => {
                 self.client = Arc::clone(client);
-                self.policy = current;
+                self.policy = Arc::clone(&current.policy);
             }
             _ => self.connection.drain(),
         }
@@ -283,7 +310,7 @@ impl Talk<'_> {
 
     /// Waits for all effects in flight, but not for a disk that hangs.
     async fn finish_effects(&mut self) {
-        let end = Instant::now() + self.shared.limits.write;
+        let end = Instant::now() + self.limits.write;
         while !self.inbox.is_empty() {
             let left = end.saturating_duration_since(Instant::now());
             let results = self.inbox.next(left).await;
@@ -381,7 +408,7 @@ impl Talk<'_> {
         if output.is_empty() {
             return Ok(());
         }
-        timeout(self.shared.limits.write, self.stream.write_all(output))
+        timeout(self.limits.write, self.stream.write_all(output))
             .await
             .map_err(|_| io::ErrorKind::TimedOut)??;
         output.clear();
@@ -394,12 +421,9 @@ impl Talk<'_> {
     async fn linger(mut self) {
         let drained = timeout(LINGER, async {
             self.stream.shutdown().await?;
-            for _ in 0..16 {
-                self.stream.readable().await?;
-                match self.stream.try_read(&mut [0; READ]) {
-                    Ok(0) => break,
-                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => break,
-                    _ => {}
+            for _ in 0..256 {
+                if self.stream.read(&mut [0; 1024]).await? == 0 {
+                    break;
                 }
             }
             io::Result::Ok(())
@@ -407,4 +431,20 @@ impl Talk<'_> {
         // The reply is out; whether the client said goodbye does not matter.
         let _ = drained.await;
     }
+}
+
+/// Takes what there is. The buffer is on the stack for this call only: an idle
+/// connection holds none.
+async fn receive<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    connection: &mut Connection<'_, Running>,
+) -> io::Result<usize> {
+    poll_fn(|context| {
+        let mut buffer = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut buffer);
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+        connection.receive(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
 }

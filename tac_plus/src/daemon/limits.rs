@@ -6,27 +6,29 @@ use std::time::Duration;
 
 use tacacs_common::exchange::server;
 
+use crate::policy::settings;
+
 /// Bounds on connections, in number and time.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     /// Bounds inside a connection.
-    pub connection: server::Limits,
+    pub(super) connection: server::Limits,
     /// Connections at the same time.
-    pub connections: usize,
+    pub(super) connections: usize,
     /// Connections of one address at the same time.
-    pub connections_per_client: usize,
+    pub(super) connections_per_client: usize,
     /// From the connection to its first whole packet.
-    pub first_packet: Duration,
+    pub(super) first_packet: Duration,
     /// From a later packet's first byte to its last.
-    pub packet: Duration,
+    pub(super) packet: Duration,
     /// From a question to its answer: a person is typing.
-    pub answer: Duration,
+    pub(super) answer: Duration,
     /// Between sessions in single connection mode (RFC 8907 section 4.3 wants a limit).
-    pub idle: Duration,
+    pub(super) idle: Duration,
     /// For the client to take a reply.
-    pub write: Duration,
+    pub(super) write: Duration,
     /// For running sessions when the daemon is told to stop.
-    pub stop: Duration,
+    pub(super) stop: Duration,
 }
 
 /// Descriptors that are kept for everything but connections: listeners, the runtime,
@@ -34,12 +36,38 @@ pub struct Limits {
 const OTHER_DESCRIPTORS: usize = 16;
 
 impl Limits {
+    /// What a configuration says, over the defaults.
+    pub(super) fn of(settings: &settings::Limits) -> Self {
+        let default = Self::default();
+        let count = |value: Option<u32>, default: usize| {
+            value.map_or(default, |value| {
+                usize::try_from(value).unwrap_or(usize::MAX)
+            })
+        };
+        Self {
+            connection: server::Limits {
+                max_body: settings.body.unwrap_or(default.connection.max_body),
+                sessions: count(settings.sessions, default.connection.sessions),
+                ..default.connection
+            },
+            connections: count(settings.connections, default.connections),
+            connections_per_client: count(
+                settings.connections_per_client,
+                default.connections_per_client,
+            ),
+            first_packet: settings.first_packet.unwrap_or(default.first_packet),
+            packet: settings.packet.unwrap_or(default.packet),
+            answer: settings.answer.unwrap_or(default.answer),
+            idle: settings.idle.unwrap_or(default.idle),
+            ..default
+        }
+    }
+
     /// No more connections than there are descriptors for them. A client that is
     /// refused asks another server at once; one that nobody can accept waits, and
     /// without a descriptor nothing can be reloaded or rotated either. No client may
     /// take more than half of them.
-    #[must_use]
-    pub fn within(mut self, descriptors: usize) -> Self {
+    pub(super) fn within(mut self, descriptors: usize) -> Self {
         let room = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1);
         self.connections = self.connections.min(room);
         self.connections_per_client = self.connections_per_client.min(room.div_ceil(2));

@@ -1,54 +1,130 @@
-//! Log lines on standard error.
+//! Log lines: to standard error or a file, and to the system log.
 //!
 //! Owns the one thread that writes them. Must never make a request wait: if
 //! whoever reads the log stops reading, lines are dropped and counted.
 
-use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Lines that may wait for a slow reader.
-const QUEUE: usize = 4096;
-/// How long the end of the program waits for such a reader.
+use super::json::Object;
+use super::syslog::Syslog;
+use super::time::Stamp;
+use crate::policy::draft::Settings;
+
+/// Bytes that may wait for a slow reader.
+const WAITING: usize = 1024 * 1024;
+/// Lines that come within this time share a write.
+const PAUSE: Duration = Duration::from_millis(2);
+/// How long the end of the program waits for a slow reader.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where to put lines. Cheap to copy.
 #[derive(Clone)]
-pub struct Log {
-    lines: SyncSender<String>,
-    lost: Arc<AtomicU64>,
-}
+pub struct Log(Arc<Handle>);
+
+/// The last copy of a log closes it.
+struct Handle(Arc<Shared>);
 
 /// The writer: tells when it has ended, which is after every [`Log`] is gone.
 pub struct Writer(Receiver<()>);
 
+#[derive(Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    ready: Condvar,
+}
+
+/// What the writer has not taken yet.
+#[derive(Default)]
+struct Waiting {
+    /// Each ends with a newline.
+    lines: String,
+    lost: u64,
+    style: Option<Style>,
+    reopen: bool,
+    closed: bool,
+    /// Whether the writer waits to be told of a change.
+    asleep: bool,
+}
+
+/// What lines look like and where they go besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Style {
+    /// One JSON object a line.
+    pub(super) json: bool,
+    /// Also to the system log, under this facility.
+    pub(super) facility: Option<String>,
+}
+
+impl Style {
+    /// What a configuration says.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            json: settings.log_json,
+            facility: settings.facility.clone(),
+        }
+    }
+}
+
 impl Log {
-    /// A log on standard error.
+    /// A log in a file, or on standard error without one.
     ///
     /// # Errors
     ///
-    /// If no thread can be started.
-    pub fn to_stderr() -> std::io::Result<(Self, Writer)> {
-        let (lines, queue) = sync_channel(QUEUE);
-        let lost = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&lost);
+    /// If the file cannot be opened or no thread can be started.
+    pub fn start(path: Option<&Path>) -> io::Result<(Self, Writer)> {
+        let file = path.map(open).transpose()?;
+        let shared = Arc::new(Shared::default());
+        let mut printer = Printer {
+            shared: Arc::clone(&shared),
+            path: path.map(Path::to_owned),
+            file,
+            style: Style::default(),
+            syslog: None,
+            stamp: Stamp::default(),
+        };
         let (alive, ended) = channel();
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || {
-                write(&queue, &count);
+                printer.run();
                 drop(alive);
             })?;
-        Ok((Self { lines, lost }, Writer(ended)))
+        Ok((Self(Arc::new(Handle(shared))), Writer(ended)))
     }
 
-    /// Logs a line. Text from the network in it must be escaped already.
-    pub fn line(&self, line: String) {
-        if self.lines.try_send(line).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
+    /// Logs a line, or several. Text from the network in it must be escaped already.
+    pub fn line(&self, line: impl AsRef<str>) {
+        let line = line.as_ref();
+        self.0.0.tell(|waiting| {
+            if waiting.lines.len() + line.len() > WAITING {
+                waiting.lost += 1;
+            } else {
+                waiting.lines.push_str(line);
+                waiting.lines.push('\n');
+            }
+        });
+    }
+
+    /// What lines look like from now on.
+    pub(super) fn set_style(&self, style: Style) {
+        self.0.0.tell(|waiting| waiting.style = Some(style));
+    }
+
+    /// Opens the log's file anew: a rotation has moved it away.
+    pub(super) fn reopen(&self) {
+        self.0.0.tell(|waiting| waiting.reopen = true);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.tell(|waiting| waiting.closed = true);
     }
 }
 
@@ -61,24 +137,209 @@ impl Writer {
     }
 }
 
-fn write(queue: &Receiver<String>, lost: &AtomicU64) {
-    let mut text = String::new();
-    while let Ok(first) = queue.recv() {
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Waiting)) {
+        let mut waiting = self.waiting();
+        change(&mut waiting);
+        if std::mem::take(&mut waiting.asleep) {
+            drop(waiting);
+            self.ready.notify_one();
+        }
+    }
+}
+
+struct Printer {
+    shared: Arc<Shared>,
+    path: Option<PathBuf>,
+    file: Option<File>,
+    style: Style,
+    syslog: Option<Syslog>,
+    stamp: Stamp,
+}
+
+impl Printer {
+    fn run(&mut self) {
+        let mut text = String::new();
+        loop {
+            let mut waiting = self.shared.waiting();
+            while waiting.is_idle() {
+                waiting.asleep = true;
+                waiting = self
+                    .shared
+                    .ready
+                    .wait(waiting)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            let closed = waiting.closed;
+            let taken = std::mem::take(&mut *waiting);
+            waiting.closed = closed;
+            drop(waiting);
+            if closed && taken.lines.is_empty() && taken.lost == 0 {
+                return;
+            }
+            self.take(&taken, &mut text);
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn take(&mut self, taken: &Waiting, text: &mut String) {
         text.clear();
-        for line in std::iter::once(first).chain(queue.try_iter().take(256)) {
-            for part in line.lines() {
-                text.push_str("tac_plus: ");
-                text.push_str(part);
-                text.push('\n');
+        for line in taken.lines.lines() {
+            self.add(text, line);
+        }
+        if taken.lost > 0 {
+            let lost = taken.lost;
+            let line = format!("{lost} log lines were lost: nobody read them fast enough");
+            self.add(text, &line);
+        }
+        // There is nowhere to report that the log itself is gone.
+        let _ = match &mut self.file {
+            Some(file) => file.write_all(text.as_bytes()),
+            None => io::stderr().write_all(text.as_bytes()),
+        };
+        if let Some(style) = &taken.style
+            && *style != self.style
+        {
+            self.style = style.clone();
+            let facility = self.style.facility.as_deref();
+            self.syslog = facility.map(|name| Syslog::new(Some(name)));
+        }
+        if taken.reopen
+            && let Some(path) = &self.path
+            && let Ok(file) = open(path)
+        {
+            self.file = Some(file);
+        }
+    }
+
+    fn add(&mut self, text: &mut String, line: &str) {
+        if let Some(syslog) = &mut self.syslog {
+            // The line is in the log all the same.
+            let _ = syslog.send(self.stamp.text(), line);
+        }
+        if self.style.json {
+            json(text, self.stamp.iso(), line);
+            return;
+        }
+        if self.file.is_some() {
+            text.push_str(self.stamp.text());
+            text.push(' ');
+        }
+        text.push_str("tac_plus: ");
+        text.push_str(line);
+        text.push('\n');
+    }
+}
+
+impl Waiting {
+    fn is_idle(&self) -> bool {
+        let something = !self.lines.is_empty() || self.lost > 0 || self.style.is_some();
+        !(something || self.reopen || self.closed)
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o640);
+    options.open(path)
+}
+
+/// The line as an object; `what: name=value ...` becomes fields of their own.
+fn json(out: &mut String, time: &str, line: &str) {
+    let mut object = Object::begin(out);
+    object.text("time", time);
+    match fields(line) {
+        Some((message, fields)) => {
+            object.text("message", message);
+            for (name, value) in fields {
+                object.text(name, value);
             }
         }
-        let missing = lost.swap(0, Ordering::Relaxed);
-        if missing > 0 {
-            text.push_str(&format!(
-                "tac_plus: {missing} log lines were lost: nobody read them fast enough\n"
-            ));
+        None => object.text("message", line),
+    }
+    object.end();
+}
+
+type Fields<'a> = Vec<(&'a str, &'a str)>;
+
+/// Takes a line of `name=value` words apart; values are words or stand between single
+/// quotes, which the escaping of names from the network keeps so.
+fn fields(line: &str) -> Option<(&str, Fields<'_>)> {
+    let first = line.find('=')?;
+    let begin = line.get(..first)?.rfind(' ')? + 1;
+    let message = line.get(..begin)?.trim_end().trim_end_matches(':');
+    let mut rest = line.get(begin..)?;
+    let mut fields = Vec::new();
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=')?;
+        let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+        if name.is_empty() || !name.chars().all(is_name) {
+            return None;
         }
-        // There is nowhere to report that standard error is gone.
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        let (value, after) = match after.strip_prefix('\'') {
+            Some(quoted) => quoted.split_once('\'')?,
+            None => after.split_at(after.find(' ').unwrap_or(after.len())),
+        };
+        fields.push((name, value));
+        rest = match after.strip_prefix(' ') {
+            Some(more) => more,
+            None if after.is_empty() => after,
+            None => return None,
+        };
+    }
+    Some((message, fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_names_and_values_becomes_fields_and_any_other_a_message() {
+        let line = "login failure: user=alice port=tty\\0401 reason='wrong password'";
+        let expected = vec![
+            ("user", "alice"),
+            ("port", "tty\\0401"),
+            ("reason", "wrong password"),
+        ];
+        assert_eq!(fields(line), Some(("login failure", expected)));
+        for line in [
+            "listening on 127.0.0.1:49",
+            "tac_plus.conf:3: a = b does not fit",
+            "what: a='b'c",
+            "what: a='b",
+        ] {
+            assert_eq!(fields(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_left_alone_when_the_log_is_reopened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let (log, writer) = Log::start(Some(&path)).unwrap();
+        log.line("one");
+        while std::fs::read_to_string(&path).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        let moved = folder.path().join("log.1");
+        std::fs::rename(&path, &moved).unwrap();
+        log.reopen();
+        while !path.exists() {
+            std::thread::yield_now();
+        }
+        log.line("two");
+        drop(log);
+        writer.finish();
+        let (old, new) = (
+            std::fs::read_to_string(moved),
+            std::fs::read_to_string(path),
+        );
+        assert!(old.unwrap().ends_with("tac_plus: one\n"));
+        assert!(new.unwrap().ends_with("tac_plus: two\n"));
     }
 }

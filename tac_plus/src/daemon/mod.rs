@@ -5,19 +5,27 @@
 //! | file | owns |
 //! |---|---|
 //! | `connection` | one connection's task |
-//! | `accounting` | the accounting file |
+//! | `accounting` | records on their way to a file and the system log |
+//! | `json` | JSON lines |
 //! | `limits` | what strangers may cost |
-//! | `log` | lines on standard error |
+//! | `log` | log lines |
+//! | `setup` | a configuration on its way into force |
+//! | `syslog` | the system log |
+//! | `time` | the time in front of a line |
 
 mod accounting;
 mod connection;
+mod json;
 mod limits;
 mod log;
+mod setup;
+mod syslog;
+mod time;
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -25,16 +33,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::conf;
-use crate::policy::Policy;
 use accounting::Store;
-pub use limits::Limits;
 pub use log::{Log, Writer};
+use setup::Current;
+pub use setup::Setup;
 
 /// What every connection shares.
 struct Shared {
-    policy: RwLock<Arc<Policy>>,
-    limits: Limits,
+    current: RwLock<Arc<Current>>,
     log: Log,
     store: Store,
     /// Connections by address.
@@ -48,8 +54,8 @@ struct Open {
 }
 
 impl Shared {
-    fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Open> {
@@ -58,10 +64,10 @@ impl Shared {
 
     /// Counts a connection in, if there is room for it.
     fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let limits = self.current().limits;
         let mut open = self.counts();
         let of_address = open.by_address.get(&address).copied().unwrap_or(0);
-        if open.total >= self.limits.connections || of_address >= self.limits.connections_per_client
-        {
+        if open.total >= limits.connections || of_address >= limits.connections_per_client {
             return None;
         }
         open.total += 1;
@@ -96,10 +102,10 @@ impl Drop for Place {
 pub struct Daemon {
     /// Where the configuration was read from, and is read again at SIGHUP.
     pub configuration: PathBuf,
-    /// What it said.
-    pub policy: Policy,
-    /// What strangers may cost.
-    pub limits: Limits,
+    /// How many files the process may have open.
+    pub descriptors: usize,
+    /// What the configuration said.
+    pub setup: Setup,
     /// Where lines go.
     pub log: Log,
 }
@@ -111,12 +117,11 @@ impl Daemon {
     ///
     /// If signals or threads cannot be set up.
     pub async fn run(self, listeners: Vec<TcpListener>) -> io::Result<()> {
-        let store = Store::start(self.policy.accounting.clone(), self.log.clone())?;
+        self.log.set_style(self.setup.style);
         let shared = Arc::new(Shared {
-            policy: RwLock::new(Arc::new(self.policy)),
-            limits: self.limits,
+            current: RwLock::new(Arc::new(self.setup.current)),
+            store: Store::start(self.setup.target, self.log.clone())?,
             log: self.log,
-            store,
             open: Mutex::default(),
         });
         let mut terminate = signal(SignalKind::terminate())?;
@@ -139,7 +144,7 @@ impl Daemon {
                     _ = hangup.recv() => {}
                     _ = user.recv() => {}
                 }
-                reload(&shared, &self.configuration).await;
+                reload(&shared, &self.configuration, self.descriptors).await;
             }
         };
         // Also from the middle of a reload, which a file system that hangs may hold.
@@ -148,43 +153,40 @@ impl Daemon {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        shared.log.line("stopping".to_owned());
+        shared.log.line("stopping");
         // Every task holds a receiver: when the last one is gone, all have ended.
         let _ = stop.send(true);
-        let _ = tokio::time::timeout(shared.limits.stop, stop.closed()).await;
+        let _ = tokio::time::timeout(shared.current().limits.stop, stop.closed()).await;
         Ok(())
     }
 }
 
 /// Reads the configuration again. One that does not load changes nothing.
-async fn reload(shared: &Shared, path: &std::path::Path) {
+async fn reload(shared: &Shared, path: &Path, descriptors: usize) {
     let path = path.to_owned();
     // A large file takes a while; connections are served meanwhile.
-    let loaded = tokio::task::spawn_blocking(move || conf::load(&path)).await;
+    let loaded = tokio::task::spawn_blocking(move || Setup::load(&path, descriptors)).await;
+    let log = &shared.log;
     match loaded {
-        Ok(Ok(loaded)) => {
-            for warning in loaded.warnings {
-                shared.log.line(warning);
+        Ok(Ok(setup)) => {
+            for warning in setup.warnings {
+                log.line(warning);
             }
-            shared
-                .store
-                .set_path(loaded.policy.accounting.clone())
-                .await;
+            shared.store.set_target(setup.target).await;
+            log.set_style(setup.style);
             *shared
-                .policy
+                .current
                 .write()
-                .unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded.policy);
-            shared.log.line("configuration reloaded".to_owned());
+                .unwrap_or_else(PoisonError::into_inner) = Arc::new(setup.current);
+            log.line("configuration reloaded");
         }
-        Ok(Err(error)) => {
-            shared.log.line(format!(
-                "{error}\nconfiguration not reloaded, the one before stays in force"
-            ));
-        }
-        Err(_) => shared
-            .log
-            .line("configuration not reloaded: its reader failed".to_owned()),
+        Ok(Err(error)) => log.line(format!(
+            "{error}\nconfiguration not reloaded, the one before stays in force"
+        )),
+        Err(_) => log.line("configuration not reloaded: its reader failed"),
     }
+    // Whoever rotates logs sends this signal, whatever the configuration says now.
+    log.reopen();
 }
 
 async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
