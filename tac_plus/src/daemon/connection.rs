@@ -229,7 +229,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
             .end_where(|running| now.saturating_duration_since(running.since) >= limit);
         let mut progress = false;
         loop {
-            if self.connection.is_full() && !self.inbox.is_empty() {
+            // What has arrived may have been taken already, so it is looked at again.
+            while self.connection.is_full() && !self.inbox.is_empty() {
                 let results = self.inbox.next(self.limits.write).await;
                 self.resume(results).await;
             }
