@@ -13,7 +13,7 @@ mod support;
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tacacs_common::client::{Trouble, Way};
 use tacacs_common::config::Address;
@@ -314,4 +314,21 @@ fn dead_servers_are_asked_once_a_login_and_not_in_every_phase() {
     held.clear(&key).unwrap();
     assert!(matches!(authorize(&mut second), Outcome::Unreachable(_)));
     assert_eq!(silent.connections(), 2);
+}
+
+#[test]
+fn in_a_hurry_a_silent_server_leaves_the_next_one_its_share_and_is_not_held_down() {
+    let silent = Peer::new(|conn| conn.drain());
+    let good = answering(PASS);
+    let mut setup = Setup::new(&[&silent, &good]);
+    setup.config.servers[0].timeout = Duration::from_secs(5);
+    for _ in 0..2 {
+        let begun = Instant::now();
+        let mut client = setup.client().within(Duration::from_millis(400));
+        assert!(authorize(&mut client).is_pass());
+        let took = begun.elapsed();
+        let share = Duration::from_millis(190)..Duration::from_secs(4);
+        assert!(share.contains(&took), "{took:?}");
+    }
+    assert_eq!((silent.connections(), good.connections()), (2, 2));
 }

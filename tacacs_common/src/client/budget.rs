@@ -30,6 +30,16 @@ impl Budget {
         self.left = self.left.min(limit);
     }
 
+    /// Runs `work` with an equal share for one of so many, and takes off what it used.
+    pub(super) fn share<T>(&mut self, of: usize, work: impl FnOnce(&mut Self) -> T) -> T {
+        let parts = u32::try_from(of).unwrap_or(u32::MAX).max(1);
+        let mut share = Self::new(self.left.checked_div(parts).unwrap_or_default());
+        let given = share.left;
+        let result = work(&mut share);
+        self.take(given.saturating_sub(share.left));
+        result
+    }
+
     /// Runs `wait` with a limit of `timeout` or of what is left, and takes the
     /// time it used off: no more than its limit, since beyond it this process was
     /// stopped. Who calls su can do that, and must not use up the server's time.

@@ -91,6 +91,8 @@ pub struct Client<'c> {
     deadline: Duration,
     authen_timeout: Duration,
     acct_all: bool,
+    /// Whether each server gets its share of the deadline and no more.
+    shared_out: bool,
     hold_down: HoldDown,
     kept: Option<Connection>,
     troubles: Vec<(String, Trouble)>,
@@ -106,6 +108,7 @@ impl<'c> Client<'c> {
             deadline: global.deadline,
             authen_timeout: global.authen_timeout,
             acct_all: global.acct_all,
+            shared_out: false,
             hold_down: HoldDown::new(hold_down::PATH, global.hold_down),
             kept: None,
             troubles: Vec::new(),
@@ -117,6 +120,16 @@ impl<'c> Client<'c> {
     #[must_use]
     pub fn with_hold_down(mut self, path: &Path, hold: Duration) -> Self {
         self.hold_down = HoldDown::new(path, hold);
+        self
+    }
+
+    /// Allows no more than `limit` for all servers together, and shares it out among
+    /// them: a lookup for which somebody's login waits has no time to give one server
+    /// all of it. A server that is too slow for this is not held down for it.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.deadline = self.deadline.min(limit);
+        self.shared_out = true;
         self
     }
 
@@ -226,6 +239,7 @@ impl<'c> Client<'c> {
         let mut budget = Budget::new(self.deadline);
         let mut unreachable = Unreachable::default();
         let mut accepted = None;
+        let mut waiting = order.len();
         for (index, is_held) in order {
             let Some(server) = self.servers.get(index).cloned() else {
                 continue;
@@ -237,9 +251,12 @@ impl<'c> Client<'c> {
                 Visit::Next(Trouble::HeldDown)
             } else if budget.is_spent() {
                 Visit::Next(Trouble::NoTime)
+            } else if self.shared_out {
+                budget.share(waiting, |share| self.visit(&server, share, visit))
             } else {
                 self.visit(&server, &mut budget, visit)
             };
+            waiting = waiting.saturating_sub(1);
             if is_held && matches!(visit, Visit::Settled(_)) {
                 let _ = self.hold_down.clear(&key(&server));
             }
