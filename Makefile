@@ -2,6 +2,7 @@
 
 PREFIX   ?= /usr
 PAMDIR   ?= $(firstword $(wildcard /usr/lib/$(shell uname -m)-linux-gnu/security /usr/lib64/security) /usr/lib/security)
+NSSDIR   ?= $(firstword $(wildcard /usr/lib/$(shell uname -m)-linux-gnu /usr/lib64) /usr/lib)
 CARGO    ?= cargo
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
 INTEROP  := target/interop
@@ -10,13 +11,13 @@ INTEROP  := target/interop
 PACKAGES := gcc libc6-dev libpam0g-dev openssh-server openssh-client sudo passwd pamtester \
             iproute2 iptables tshark libauthen-tacacsplus-perl python3-venv
 
-PROGRAMS := -p pam_tacplus_rs -p tac_plus -p tacacs_client
+PROGRAMS := -p pam_tacplus_rs -p libnss_tacplus -p tac_plus -p tacacs_client
 
 .PHONY: help build install demo test lint fmt bench setup setup-packages setup-demo clean
 
 help:
-	@echo 'make build     the PAM module, the server and the clients, in target/release'
-	@echo 'make install   put them in place (DESTDIR, PREFIX, PAMDIR are honoured)'
+	@echo 'make build     the PAM and NSS modules, the server and the clients, in target/release'
+	@echo 'make install   put them in place (DESTDIR, PREFIX, PAMDIR, NSSDIR are honoured)'
 	@echo 'make demo      a login with TACACS+ to a real sshd, step by step, beside the host'
 	@echo 'make test      everything that is checked; what continuous integration runs'
 	@echo 'make lint      formatting and clippy only'
@@ -30,6 +31,7 @@ build:
 
 install: build
 	install -D -m 0644 $(TARGET)/release/libpam_tacplus.so $(DESTDIR)$(PAMDIR)/pam_tacplus.so
+	install -D -m 0644 $(TARGET)/release/libnss_tacplus.so $(DESTDIR)$(NSSDIR)/libnss_tacplus.so.2
 	install -D -m 0755 $(TARGET)/release/tacacs_client $(DESTDIR)$(PREFIX)/bin/tacacs_client
 	install -D -m 0755 $(TARGET)/release/tacplus $(DESTDIR)$(PREFIX)/bin/tacplus
 	install -D -m 0755 $(TARGET)/release/tac_plus $(DESTDIR)$(PREFIX)/sbin/tac_plus

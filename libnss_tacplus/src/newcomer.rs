@@ -1,0 +1,131 @@
+//! Names that are not stored: what `unknown` says of them, for whom, and what they
+//! would be on this host. Nothing is written: that is the PAM module's, after a login.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tacacs_common::config::{Config, Mode, Unknown};
+use tacacs_common::hold_down::boottime;
+use tacacs_common::identity::map::{self, Wishes};
+use tacacs_common::identity::{Entry, Group, Store, host};
+
+use crate::answer::{Answer, Failure};
+use crate::ask::{self, Said};
+use crate::local::Locals;
+use crate::lookup::is_ours;
+use crate::program::{Part, part};
+use crate::site::{Site, unreadable};
+
+/// How long this process goes on with an answer: `id` wants the user, his groups and
+/// their names, and sshd and its PAM modules look a user up many times in a login.
+const KEPT: Duration = Duration::from_secs(3);
+
+/// The last name that was asked about, and the answer.
+static LAST: Mutex<Option<Asked>> = Mutex::new(None);
+
+struct Asked {
+    name: String,
+    at: Duration,
+    answer: Answer<Newcomer>,
+}
+
+/// Somebody who would be a user of this host.
+#[derive(Clone)]
+struct Newcomer {
+    entry: Entry,
+    group: Group,
+}
+
+/// The user that a name is not yet.
+pub(crate) fn person(site: &Site<'_>, store: &Store, name: &str) -> Answer<Entry> {
+    if !site.is_root {
+        return Err(Failure::NotFound);
+    }
+    let config = Config::load(site.conf).map_err(|_| unreadable())?;
+    if config.mapping.unknown == Unknown::Never || !is_ours(&config, name) {
+        return Err(Failure::NotFound);
+    }
+    let part = part(&site.proc.join("exe"), &config.mapping).ok_or(Failure::NotFound)?;
+    if Locals::read(site)?.list(name) {
+        return Err(Failure::NotFound);
+    }
+    if config.mapping.unknown == Unknown::Authorize {
+        let answer = recall(&|asked| asked.name == name).unwrap_or_else(|| {
+            let answer = authorized(site, &config, store, name);
+            remember(name, &answer);
+            answer
+        });
+        return answer.map(|newcomer| newcomer.entry);
+    }
+    if part == Part::Login {
+        // The rights are settled by acct_mgmt, before any session.
+        plan(&config, store, name, 0, &Wishes::default())
+    } else {
+        Err(Failure::NotFound)
+    }
+}
+
+/// The user of this uid, if this process asked about him a moment ago.
+pub(crate) fn person_by_uid(site: &Site<'_>, uid: u32) -> Answer<Entry> {
+    remembered(site, &|newcomer| newcomer.entry.uid == uid).map(|newcomer| newcomer.entry)
+}
+
+/// The group of this gid, if it is that of the user about whom this process asked a
+/// moment ago.
+pub(crate) fn group_by_gid(site: &Site<'_>, gid: u32) -> Answer<Group> {
+    remembered(site, &|newcomer| newcomer.group.gid == gid).map(|newcomer| newcomer.group)
+}
+
+/// The same by its name.
+pub(crate) fn group_by_name(site: &Site<'_>, name: &str) -> Answer<Group> {
+    remembered(site, &|newcomer| newcomer.group.name == name).map(|newcomer| newcomer.group)
+}
+
+fn remembered(site: &Site<'_>, is_wanted: &dyn Fn(&Newcomer) -> bool) -> Answer<Newcomer> {
+    if !site.is_root {
+        return Err(Failure::NotFound);
+    }
+    recall(&|asked| asked.answer.as_ref().is_ok_and(is_wanted)).unwrap_or(Err(Failure::NotFound))
+}
+
+fn authorized(site: &Site<'_>, config: &Config, store: &Store, name: &str) -> Answer<Newcomer> {
+    let Said { level, args } = ask::about(site, config, name)?;
+    let mapping = &config.mapping;
+    let shells = || host::text(Path::new("/etc/shells"));
+    let wishes = Wishes::read(mapping, args.as_arguments(), &shells);
+    let mut entry = plan(config, store, name, level, &wishes)?;
+    let names = map::group_names(mapping, level);
+    if !names.is_empty() {
+        (entry.groups, _) = host::gids(&host::text(site.group), names);
+    }
+    let name = match mapping.mode {
+        Mode::Shared => format!("{}{level}", mapping.user_prefix),
+        _ => name.to_owned(),
+    };
+    let gid = entry.gid;
+    let group = Group { name, gid };
+    Ok(Newcomer { entry, group })
+}
+
+fn plan(config: &Config, store: &Store, name: &str, level: u8, wishes: &Wishes) -> Answer<Entry> {
+    map::plan(&config.mapping, store, name, level, wishes).map_err(|_| Failure::NotFound)
+}
+
+/// Never waits: whoever holds the lock may be a thread that a fork left behind.
+fn recall(is_wanted: &dyn Fn(&Asked) -> bool) -> Option<Answer<Newcomer>> {
+    let last = LAST.try_lock().ok()?;
+    let asked = last.as_ref()?;
+    let age = boottime().checked_sub(asked.at)?;
+    (age < KEPT && is_wanted(asked)).then(|| asked.answer.clone())
+}
+
+fn remember(name: &str, answer: &Answer<Newcomer>) {
+    if let Ok(mut last) = LAST.try_lock() {
+        *last = Some(Asked {
+            name: name.to_owned(),
+            at: boottime(),
+            answer: answer.clone(),
+        });
+    }
+}
