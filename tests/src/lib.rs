@@ -15,6 +15,7 @@
 //! * [`peer`]: a scripted, mostly hostile TACACS+ server.
 //! * [`scene`]: the usual users, stacks and configurations.
 //! * [`ssh`]: the three ways to log in with the real `ssh`.
+//! * [`users`]: users that only servers and the identity store know.
 //! * [`wait`]: waiting for events, never for time.
 //!
 //! Every test needs root, and says so by failing.
@@ -31,6 +32,7 @@ pub mod peer;
 pub mod scene;
 pub mod ssh;
 pub mod stage;
+pub mod users;
 pub mod wait;
 
 pub use capture::Capture;

@@ -21,6 +21,17 @@ use crate::{Failure, Result, leaks, wait};
 /// Where PAM modules live on the stage.
 pub const MODULE: &str = "/lib/x86_64-linux-gnu/security/pam_tacplus.so";
 
+/// Where the C library looks for the NSS module on the stage.
+pub const NSS_MODULE: &str = "/lib/x86_64-linux-gnu/libnss_tacplus.so.2";
+
+/// What the documentation recommends for `/etc/nsswitch.conf`, and nothing else.
+pub const NSSWITCH: &str = "\
+passwd: files tacplus
+group:  files tacplus
+shadow: files
+hosts:  files
+";
+
 /// Every file that was written outside `/run`, `/home`, `/var/log` and `/dev`.
 pub const WRITTEN: &str = "/run/e2e/written";
 
@@ -44,6 +55,7 @@ pub struct Builder {
     addresses: Vec<IpAddr>,
     server: Option<String>,
     sshd: bool,
+    nss: bool,
 }
 
 impl Builder {
@@ -81,6 +93,14 @@ impl Builder {
         self.file(&format!("/etc/pam.d/{service}"), 0o644, stack)
     }
 
+    /// Users that are not in `/etc/passwd`: the NSS module, and an nsswitch.conf that
+    /// names it.
+    #[must_use]
+    pub fn nss(mut self) -> Self {
+        self.nss = true;
+        self.file("/etc/nsswitch.conf", 0o644, NSSWITCH)
+    }
+
     /// One more address of the stage, IPv4 or IPv6. It answers at once: nobody
     /// listens there until a daemon is started on it.
     #[must_use]
@@ -109,12 +129,9 @@ impl Builder {
         for (name, uid, password) in &self.users {
             stage.add_user(name, *uid, password.as_deref())?;
         }
-        let module = format!("{BUILT}/libpam_tacplus.so");
-        if stage.path(&module).is_file() {
-            stage.write(MODULE, 0o644, "")?;
-            stage
-                .run("mount", &["--bind", &module, MODULE])?
-                .success()?;
+        stage.put_module("libpam_tacplus.so", MODULE)?;
+        if self.nss {
+            stage.put_module("libnss_tacplus.so", NSS_MODULE)?;
         }
         if let Some(conf) = &self.server {
             let server = stage.tac_plus(conf, &[])?;
@@ -355,6 +372,16 @@ impl Stage {
         let address = address.to_string();
         self.run(program, &[action, "INPUT", "-d", &address, "-j", "DROP"])?
             .success()
+    }
+
+    /// Shows a built module where its host looks for it.
+    fn put_module(&self, built: &str, place: &str) -> Result {
+        let built = format!("{BUILT}/{built}");
+        if self.path(&built).is_file() {
+            self.write(place, 0o644, "")?;
+            self.run("mount", &["--bind", &built, place])?.success()?;
+        }
+        Ok(())
     }
 
     fn add_user(&self, name: &str, uid: u32, password: Option<&str>) -> Result {

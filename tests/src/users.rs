@@ -1,0 +1,71 @@
+//! Users that are not in `/etc/passwd`: the scene of the NSS module.
+
+use tacacs_common::identity::{self, Entry, Refusal, State, StoreError, Writer};
+
+use crate::stage::{Builder, SSHD_STACK, Stage};
+use crate::{Failure, Result, scene};
+
+/// The uid that `unique` gives to this name with the default `uid_range`.
+#[must_use]
+pub fn uid(name: &str) -> u32 {
+    identity::map::hashed_uid(name, &tacacs_common::config::Mapping::default().uid_range)
+}
+
+/// `/etc/tacplus.conf` with these servers in order, these lines in `[global]` and these
+/// in `[mapping]`.
+#[must_use]
+pub fn conf(servers: &[&str], global: &str, mapping: &str) -> String {
+    scene::conf(servers, global).replace("mode = local\n", &format!("{mapping}\n"))
+}
+
+/// A host with the NSS module and a real `sshd`. bob, and nobody else, is local.
+#[must_use]
+pub fn host(servers: &[&str], global: &str, mapping: &str) -> Builder {
+    Stage::builder()
+        .nss()
+        .user_with_password("bob", 2002, scene::LOCAL_PASSWORD)
+        .pam("sshd", SSHD_STACK)
+        .tacplus_conf(&conf(servers, global, mapping))
+}
+
+/// What a login at this level leaves in the store in mode `unique`.
+#[must_use]
+pub fn entry(name: &str, level: u8, groups: &[u32]) -> Entry {
+    Entry {
+        name: name.to_owned(),
+        uid: uid(name),
+        gid: uid(name),
+        gecos: String::new(),
+        home: format!("/home/{name}"),
+        shell: "/bin/bash".to_owned(),
+        groups: groups.to_vec(),
+        level,
+        learned: 1_700_000_000,
+        state: State::Active,
+    }
+}
+
+/// Puts entries into the store of a stage.
+pub fn store(stage: &Stage, entries: &[Entry]) -> Result {
+    let writer = Writer::open(&stage.path(identity::PATH))?;
+    let put = writer.change(|book| -> std::result::Result<(), Unstored> {
+        entries
+            .iter()
+            .try_for_each(|entry| Ok(book.put(entry.clone())?))
+    });
+    put.map_err(|Unstored(why)| why)
+}
+
+struct Unstored(Failure);
+
+impl From<StoreError> for Unstored {
+    fn from(error: StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<Refusal> for Unstored {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal.into())
+    }
+}
