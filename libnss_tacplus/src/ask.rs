@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tacacs_common::client::{Authorized, Client, Trouble};
 use tacacs_common::config::{Address, Config};
-use tacacs_common::exchange::author::grant;
+use tacacs_common::exchange::author::{Granted, grant};
 use tacacs_common::outcome::{Outcome, Unreachable};
 use tacacs_common::packet::{
     ArgumentsBuf, AuthenMethod, AuthenService, AuthenType, AuthorRequest, PrivLvl,
@@ -21,14 +21,8 @@ use crate::site::{Site, unreadable};
 /// files, and for a machine that is busy.
 const LIMIT: Duration = Duration::from_millis(850);
 
-/// What a server granted.
-pub(crate) struct Said {
-    pub(crate) level: u8,
-    pub(crate) args: ArgumentsBuf,
-}
-
 /// Asks about a name.
-pub(crate) fn about(site: &Site<'_>, config: &Config, name: &str) -> Answer<Said> {
+pub(crate) fn about(site: &Site<'_>, config: &Config, name: &str) -> Answer<Granted> {
     let args = question(config).ok_or(Failure::NotFound)?;
     let request = AuthorRequest {
         // Nobody has shown who they are, and nobody is at a terminal.
@@ -51,22 +45,20 @@ pub(crate) fn about(site: &Site<'_>, config: &Config, name: &str) -> Answer<Said
         .with_hold_down(site.hold_down, config.global.hold_down)
         .within(LIMIT);
     match client.authorize(&request) {
-        Outcome::Pass(answer) => granted(&config, &request, &answer).ok_or(Failure::NotFound),
+        Outcome::Pass(answer) => granted(&config, &request, &answer),
         Outcome::Deny(_) => Err(Failure::NotFound),
         Outcome::Unreachable(why) if was_asked(&why) => Err(Failure::Unreachable),
         Outcome::Unreachable(_) => Err(unreadable()),
     }
 }
 
-/// A level that the server did not name itself makes no user.
-fn granted(config: &Config, request: &AuthorRequest<'_>, answer: &Authorized) -> Option<Said> {
+/// An approval that this host cannot act on is none.
+fn granted(config: &Config, request: &AuthorRequest<'_>, answer: &Authorized) -> Answer<Granted> {
     let reply = answer.args.as_arguments();
-    let granted = grant(request.args, answer.status, reply, &config.mapping.handled).ok()?;
-    let level = granted.priv_lvl.filter(|_| granted.as_asked)?;
-    Some(Said {
-        level: level.level(),
-        args: granted.args,
-    })
+    grant(request.args, answer.status, reply, &config.mapping.handled)
+        .ok()
+        .filter(|granted| granted.as_asked)
+        .ok_or(Failure::NotFound)
 }
 
 /// The same words as in a login: another question might have another answer.

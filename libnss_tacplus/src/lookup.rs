@@ -20,6 +20,10 @@ pub(crate) fn person_by_name(site: &Site<'_>, name: &str) -> Answer<Entry> {
     }
     let store = site.store()?;
     match store.by_name(name.as_bytes()).map_err(damaged)? {
+        // Whom a server refused it may have taken back: a login would get the new shell.
+        Some(entry) if entry.state == State::Disabled => {
+            newcomer::person(site, &store, name).or_else(|_| known(site, entry))
+        }
         Some(entry) => known(site, entry),
         None => newcomer::person(site, &store, name),
     }

@@ -1,5 +1,6 @@
-//! Names that are not stored: what `unknown` says of them, for whom, and what they
-//! would be on this host. Nothing is written: that is the PAM module's, after a login.
+//! Names that are not stored, and users whom a server has refused since: what `unknown`
+//! says of them, for whom, and what they would be on this host. Nothing is written:
+//! that is the PAM module's, after a login.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -7,11 +8,11 @@ use std::time::Duration;
 
 use tacacs_common::config::{Config, Mode, Unknown};
 use tacacs_common::hold_down::boottime;
-use tacacs_common::identity::map::{self, Wishes};
-use tacacs_common::identity::{Entry, Group, Store, host};
+use tacacs_common::identity::learn::{self, Host};
+use tacacs_common::identity::{Entry, Group, Store, map};
 
 use crate::answer::{Answer, Failure};
-use crate::ask::{self, Said};
+use crate::ask;
 use crate::local::Locals;
 use crate::lookup::is_ours;
 use crate::program::{Part, part};
@@ -37,7 +38,7 @@ struct Newcomer {
     group: Group,
 }
 
-/// The user that a name is not yet.
+/// The user that a name is not now, and may be after a login.
 pub(crate) fn person(site: &Site<'_>, store: &Store, name: &str) -> Answer<Entry> {
     if !site.is_root {
         return Err(Failure::NotFound);
@@ -50,19 +51,20 @@ pub(crate) fn person(site: &Site<'_>, store: &Store, name: &str) -> Answer<Entry
     if Locals::read(site)?.list(name) {
         return Err(Failure::NotFound);
     }
-    if config.mapping.unknown == Unknown::Authorize {
-        let answer = recall(&|asked| asked.name == name).unwrap_or_else(|| {
-            let answer = authorized(site, &config, store, name);
-            remember(name, &answer);
-            answer
-        });
-        return answer.map(|newcomer| newcomer.entry);
-    }
-    if part == Part::Login {
-        // The rights are settled by acct_mgmt, before any session.
-        plan(&config, store, name, 0, &Wishes::default())
-    } else {
-        Err(Failure::NotFound)
+    match (config.mapping.unknown, part) {
+        (Unknown::Authorize, _) => {
+            let answer = recall(&|asked| asked.name == name).unwrap_or_else(|| {
+                let answer = authorized(site, &config, store, name);
+                remember(name, &answer);
+                answer
+            });
+            answer.map(|newcomer| newcomer.entry)
+        }
+        // Of the lowest level: acct_mgmt settles the rights before any session.
+        (Unknown::Allocate, Part::Login) => {
+            map::allocate(&config.mapping, store, name).map_err(|_| Failure::NotFound)
+        }
+        (Unknown::Allocate | Unknown::Never, _) => Err(Failure::NotFound),
     }
 }
 
@@ -90,26 +92,27 @@ fn remembered(site: &Site<'_>, is_wanted: &dyn Fn(&Newcomer) -> bool) -> Answer<
 }
 
 fn authorized(site: &Site<'_>, config: &Config, store: &Store, name: &str) -> Answer<Newcomer> {
-    let Said { level, args } = ask::about(site, config, name)?;
     let mapping = &config.mapping;
-    let shells = || host::text(Path::new("/etc/shells"));
-    let wishes = Wishes::read(mapping, args.as_arguments(), &shells);
-    let mut entry = plan(config, store, name, level, &wishes)?;
-    let names = map::group_names(mapping, level);
-    if !names.is_empty() {
-        (entry.groups, _) = host::gids(&host::text(site.group), names);
-    }
-    let name = match mapping.mode {
-        Mode::Shared => format!("{}{level}", mapping.user_prefix),
-        _ => name.to_owned(),
+    let granted = ask::about(site, config, name)?;
+    let host = Host {
+        group: site.group,
+        shells: Path::new("/etc/shells"),
+        now: 0,
+    };
+    let planned = learn::entry(mapping, store, name, &granted, &host);
+    let (entry, _) = planned.map_err(|_| Failure::NotFound)?;
+    let group = match mapping.mode {
+        Mode::Shared => {
+            let account = map::account(mapping, store, entry.level);
+            account.map_err(|_| Failure::NotFound)?.name
+        }
+        _ => entry.name.clone(),
     };
     let gid = entry.gid;
-    let group = Group { name, gid };
-    Ok(Newcomer { entry, group })
-}
-
-fn plan(config: &Config, store: &Store, name: &str, level: u8, wishes: &Wishes) -> Answer<Entry> {
-    map::plan(&config.mapping, store, name, level, wishes).map_err(|_| Failure::NotFound)
+    Ok(Newcomer {
+        entry,
+        group: Group { name: group, gid },
+    })
 }
 
 /// Never waits: whoever holds the lock may be a thread that a fork left behind.
