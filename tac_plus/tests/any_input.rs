@@ -15,7 +15,8 @@ use std::sync::Arc;
 use common::CONFIGURATION;
 use proptest::prelude::*;
 use tac_plus::conf;
-use tac_plus::policy::{Effect, Input, Policy, Reply, Session, Step};
+use tac_plus::policy::values::Date;
+use tac_plus::policy::{Done, Effect, Input, Policy, Reply, Session, Step};
 use tacacs_common::packet::{
     AcctRequest, AuthenContinue, AuthenStart, AuthorRequest, Body, Version,
 };
@@ -39,6 +40,8 @@ fn consistent(fixed: &[u8], fields: &[Vec<u8>]) -> Vec<u8> {
     body.extend(fields.iter().flatten());
     body
 }
+
+const TODAY: Date = Date::NEVER;
 
 fn is_one_line(text: &str) -> bool {
     !text.contains(|c: char| c.is_control())
@@ -75,15 +78,19 @@ proptest! {
         let body = consistent(&fixed, &[user.to_vec(), port, rem_addr, data]);
         let start = AuthenStart::decode(&body).unwrap();
         let version = if minor { Version::ONE } else { Version::DEFAULT };
-        let mut step = session.step(&policy, Input::Start(start, version));
+        let mut step = session.step(&policy, TODAY, Input::Start(start, version));
         check(&step);
         for (user_msg, abort) in &answers {
             let Step::Reply(Reply::Authen(answer), _) = &step else { break };
             // Nobody guesses a password here.
             prop_assert_ne!(answer.status, tacacs_common::packet::AuthenStatus::Pass);
             let more = AuthenContinue { user_msg, data: user_msg, abort: *abort };
-            step = session.step(&policy, Input::Continue(more));
+            step = session.step(&policy, TODAY, Input::Continue(more));
             check(&step);
+            if let Step::Need(Effect::Count(_)) = step {
+                step = session.step(&policy, TODAY, Input::Done(Done::Due));
+                check(&step);
+            }
         }
     }
 
@@ -110,11 +117,11 @@ proptest! {
         body.extend(who.iter().flatten().chain(args.iter().flatten()));
         let request = AuthorRequest::decode(&body).unwrap();
         let mut session = Session::new(address, Arc::clone(policy.client(address).unwrap()));
-        check(&session.step(&policy, Input::Author(request, Version::DEFAULT)));
+        check(&session.step(&policy, TODAY, Input::Author(request, Version::DEFAULT)));
         let record = [&[flags], &body[..]].concat();
         let record = AcctRequest::decode(&record).unwrap();
         let mut session = Session::new(address, Arc::clone(policy.client(address).unwrap()));
-        check(&session.step(&policy, Input::Acct(record, Version::DEFAULT)));
+        check(&session.step(&policy, TODAY, Input::Acct(record, Version::DEFAULT)));
     }
 
     #[test]

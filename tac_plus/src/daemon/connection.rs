@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Shared;
 use super::limits::Limits;
-use crate::effects::inbox::Inbox;
+use crate::effects::{self, inbox::Inbox};
 use crate::policy::{Client, Done, Effect, Input, Policy, Reply, Session, Step};
 
 /// Bytes taken from a socket at once.
@@ -169,27 +169,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
     /// Waits for bytes, as long as the state allows, or for an effect's result.
     async fn wait(&mut self, mut timer: Pin<&mut Sleep>) -> io::Result<Happened> {
         loop {
-            // An effect has its own end.
-            let limited = self.inbox.is_empty();
-            if limited && self.deadline() < timer.deadline() {
-                timer.as_mut().reset(self.deadline());
+            let deadline = self.deadline();
+            if deadline < timer.deadline() {
+                timer.as_mut().reset(deadline);
             }
             let (stream, connection) = (&mut self.stream, &mut self.connection);
             tokio::select! {
                 biased;
                 count = receive(stream, connection) => return count.map(Happened::Received),
                 () = self.inbox.arrived() => return Ok(Happened::Results),
-                () = &mut timer, if limited => {}
+                () = &mut timer => {}
             }
             // The timer is set back only now: most of the time something came meanwhile.
-            if self.deadline() <= Instant::now() {
-                return Err(io::ErrorKind::TimedOut.into());
+            if deadline <= Instant::now() {
+                return if self.inbox.is_empty() {
+                    Err(io::ErrorKind::TimedOut.into())
+                } else {
+                    Ok(Happened::Results)
+                };
             }
-            timer.as_mut().reset(self.deadline());
+            timer.as_mut().reset(deadline);
         }
     }
 
     fn deadline(&self) -> Instant {
+        // An effect has its own end.
+        if let Some(end) = self.inbox.deadline() {
+            return end.into();
+        }
         self.since
             + match self.waiting {
                 Waiting::FirstPacket => self.limits.first_packet,
@@ -264,7 +271,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
                         Request::Author(request) => Input::Author(request, version),
                         Request::Acct(request) => Input::Acct(request, version),
                     };
-                    let step = running.session.step(&running.policy, input);
+                    let step =
+                        running
+                            .session
+                            .step(&running.policy, self.shared.today.date(), input);
                     self.perform(session_id, step).await;
                 }
             }
@@ -292,20 +302,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         }
     }
 
-    async fn perform(&mut self, session_id: u32, step: Step) {
-        match step {
-            Step::Reply(reply, line) => {
-                self.log(line);
-                self.reply(session_id, &reply);
+    async fn perform(&mut self, session_id: u32, mut step: Step) {
+        loop {
+            match step {
+                Step::Reply(reply, line) => {
+                    self.log(line);
+                    return self.reply(session_id, &reply);
+                }
+                Step::Silence(line) => {
+                    self.log(line);
+                    return self.connection.end(session_id);
+                }
+                Step::Need(Effect::Count(attempt)) => {
+                    let wait = self.shared.count(&attempt);
+                    if !wait.is_zero() {
+                        return self.inbox.pause(session_id, wait);
+                    }
+                }
+                Step::Need(effect) => {
+                    let limit = effects::limit(&effect);
+                    let ticket = self.inbox.ticket(session_id, limit);
+                    return match effect {
+                        Effect::Record(record) => {
+                            self.shared.store.record(record.line, ticket).await;
+                        }
+                        effect => self.shared.effects.perform(self.address, effect, ticket),
+                    };
+                }
             }
-            Step::Silence(line) => {
-                self.log(line);
-                self.connection.end(session_id);
-            }
-            Step::Need(Effect::Record(record)) => {
-                let ticket = self.inbox.ticket(session_id);
-                self.shared.store.record(record.line, ticket).await;
-            }
+            // Nobody has to wait: on with it.
+            let Some(running) = self.connection.state(session_id) else {
+                return;
+            };
+            let today = self.shared.today.date();
+            step = (running.session).step(&running.policy, today, Input::Done(Done::Due));
         }
     }
 
@@ -326,7 +356,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
                 continue;
             };
             running.since = Instant::now();
-            let step = running.session.step(&running.policy, Input::Done(done));
+            let today = self.shared.today.date();
+            let step = running
+                .session
+                .step(&running.policy, today, Input::Done(done));
             self.perform(session_id, step).await;
         }
     }

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `connection` | one connection's task |
 //! | `accounting` | records on their way to a file and the system log |
+//! | `clock` | the day that it is |
 //! | `json` | JSON lines |
 //! | `limits` | what strangers may cost |
 //! | `log` | log lines |
@@ -14,6 +15,7 @@
 //! | `time` | the time in front of a line |
 
 mod accounting;
+mod clock;
 mod connection;
 mod json;
 mod limits;
@@ -27,13 +29,17 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::effects::Effects;
+use crate::policy::Attempt;
+use crate::policy::throttle::Throttle;
 use accounting::Store;
+use clock::Today;
 pub use log::{Log, Writer};
 use setup::Current;
 pub use setup::Setup;
@@ -43,6 +49,10 @@ struct Shared {
     current: RwLock<Arc<Current>>,
     log: Log,
     store: Store,
+    effects: Effects,
+    throttle: Mutex<Throttle>,
+    started: Instant,
+    today: Today,
     /// Connections by address.
     open: Mutex<Open>,
 }
@@ -60,6 +70,12 @@ impl Shared {
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts an attempt to get in; tells how long its answer waits.
+    fn count(&self, attempt: &Attempt) -> Duration {
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.count(attempt, self.started.elapsed())
     }
 
     /// Counts a connection in, if there is room for it.
@@ -121,7 +137,11 @@ impl Daemon {
         let shared = Arc::new(Shared {
             current: RwLock::new(Arc::new(self.setup.current)),
             store: Store::start(self.setup.target, self.log.clone())?,
+            effects: Effects::new(self.log.clone()),
             log: self.log,
+            throttle: Mutex::default(),
+            started: Instant::now(),
+            today: Today::default(),
             open: Mutex::default(),
         });
         let mut terminate = signal(SignalKind::terminate())?;

@@ -62,6 +62,7 @@ mod tests {
     #[test]
     fn a_record_begins_with_the_month_the_padded_day_and_the_time() {
         let time = LocalTime {
+            days: 0,
             month: 10,
             day: 2,
             hour: 6,

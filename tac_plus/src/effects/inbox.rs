@@ -2,11 +2,12 @@
 //!
 //! Owns the way from whoever performs an effect to the session that asked for it.
 //! Every [`Ticket`] is answered exactly once, with [`Done::Failed`] if whoever held
-//! it is gone, and its number is used for one effect only: a late result finds
-//! nobody and reaches no other session.
+//! it is gone or takes too long, and its number is used for one effect only: a late
+//! result finds nobody and reaches no other session.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -16,16 +17,24 @@ use crate::policy::Done;
 #[derive(Default)]
 pub(crate) struct Inbox {
     shared: Option<Arc<Shared>>,
-    /// Session and number of every effect that has no result yet.
-    waiting: Vec<(u32, u64)>,
+    waiting: Vec<Waiting>,
     numbers: u64,
+}
+
+/// An effect that has no result yet.
+struct Waiting {
+    session_id: u32,
+    number: u64,
+    /// It has this one at the latest.
+    end: Instant,
+    then: fn() -> Done,
 }
 
 #[derive(Default)]
 struct Shared {
     results: Mutex<Vec<(u64, Done)>>,
     arrived: Notify,
-    abandoned: Notify,
+    gone: AtomicBool,
 }
 
 /// The right to tell one result.
@@ -36,20 +45,36 @@ pub(crate) struct Ticket {
 }
 
 impl Inbox {
-    /// A ticket for an effect of this session.
-    pub(crate) fn ticket(&mut self, session_id: u32) -> Ticket {
-        self.numbers += 1;
-        self.waiting.push((session_id, self.numbers));
+    /// A ticket for an effect of this session, which failed if it takes longer than
+    /// the limit.
+    pub(crate) fn ticket(&mut self, session_id: u32, limit: Duration) -> Ticket {
+        let number = self.expect(session_id, limit, || Done::Failed);
         Ticket {
             shared: Some(Arc::clone(self.shared.get_or_insert_default())),
-            number: self.numbers,
+            number,
         }
+    }
+
+    /// Has the session wait, for nothing else.
+    pub(crate) fn pause(&mut self, session_id: u32, time: Duration) {
+        self.expect(session_id, time, || Done::Due);
+    }
+
+    fn expect(&mut self, session_id: u32, limit: Duration, then: fn() -> Done) -> u64 {
+        self.numbers += 1;
+        self.waiting.push(Waiting {
+            session_id,
+            number: self.numbers,
+            end: Instant::now() + limit,
+            then,
+        });
+        self.numbers
     }
 
     /// A session begins: whatever is in flight for an earlier one of that number is
     /// none of its business.
     pub(crate) fn begin(&mut self, session_id: u32) {
-        self.waiting.retain(|(other, _)| *other != session_id);
+        self.waiting.retain(|one| one.session_id != session_id);
     }
 
     /// Whether no effect is in flight.
@@ -57,8 +82,13 @@ impl Inbox {
         self.waiting.is_empty()
     }
 
-    /// Waits until there is a result; for ever if nothing is in flight. May be
-    /// dropped and called again.
+    /// When the next effect has taken too long.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.waiting.iter().map(|one| one.end).min()
+    }
+
+    /// Waits until something was told; for ever if nothing can be. May be dropped and
+    /// called again.
     pub(crate) async fn arrived(&self) {
         match &self.shared {
             Some(shared) if !self.waiting.is_empty() => shared.arrived.notified().await,
@@ -66,50 +96,51 @@ impl Inbox {
         }
     }
 
-    /// The results there are, each with its session, in the order of their arrival.
+    /// The results there are, each with its session: what was told in the order it
+    /// was, then what took too long.
     pub(crate) fn take(&mut self) -> Vec<(u32, Done)> {
-        let Some(shared) = &self.shared else {
-            return Vec::new();
-        };
-        let mut results = shared.results();
-        let found = results.drain(..).filter_map(|(number, done)| {
-            let at = self
-                .waiting
-                .iter()
-                .position(|(_, other)| *other == number)?;
-            Some((self.waiting.remove(at).0, done))
-        });
-        found.collect()
-    }
-
-    /// Gives up whatever is in flight.
-    pub(crate) fn give_up(&mut self) -> Vec<(u32, Done)> {
-        let mut results = self.take();
-        let late = self.waiting.drain(..);
-        results.extend(late.map(|(session_id, _)| (session_id, Done::Failed)));
-        results
-    }
-
-    /// Waits until there is a result, `limit` at most, and takes what there is. Who
-    /// waits that long in vain gets no result any more.
-    pub(crate) async fn next(&mut self, limit: Duration) -> Vec<(u32, Done)> {
-        match tokio::time::timeout(limit, self.arrived()).await {
-            Ok(()) => self.take(),
-            Err(_) => self.give_up(),
+        let mut found = Vec::new();
+        if let Some(shared) = &self.shared {
+            for (number, done) in shared.results().drain(..) {
+                if let Some(at) = self.waiting.iter().position(|one| one.number == number) {
+                    found.push((self.waiting.swap_remove(at).session_id, done));
+                }
+            }
         }
+        if !self.waiting.is_empty() {
+            let now = Instant::now();
+            let late = self.waiting.extract_if(.., |one| one.end <= now);
+            found.extend(late.map(|one| (one.session_id, (one.then)())));
+        }
+        found
+    }
+
+    /// Waits until there may be a result, `limit` at most, and takes what there is.
+    /// Who waits that long in vain gets none any more.
+    pub(crate) async fn next(&mut self, limit: Duration) -> Vec<(u32, Done)> {
+        let end = Instant::now() + limit;
+        let due = self.deadline().map_or(end, |due| due.min(end));
+        // Whether anything was told shows next.
+        let _ = tokio::time::timeout_at(due.into(), self.arrived()).await;
+        let mut found = self.take();
+        if found.is_empty() && Instant::now() >= end {
+            let late = self.waiting.drain(..);
+            found.extend(late.map(|one| (one.session_id, (one.then)())));
+        }
+        found
     }
 }
 
 impl Drop for Inbox {
     fn drop(&mut self) {
         if let Some(shared) = &self.shared {
-            shared.abandoned.notify_waiters();
+            shared.gone.store(true, Ordering::Relaxed);
         }
     }
 }
 
 impl Shared {
-    fn results(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Done)>> {
+    fn results(&self) -> MutexGuard<'_, Vec<(u64, Done)>> {
         self.results.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,6 +149,12 @@ impl Ticket {
     /// Tells the result.
     pub(crate) fn done(mut self, done: Done) {
         self.tell(done);
+    }
+
+    /// Whether the connection is no longer there to hear it.
+    pub(crate) fn is_for_nobody(&self) -> bool {
+        let gone = |shared: &Arc<Shared>| shared.gone.load(Ordering::Relaxed);
+        self.shared.as_ref().is_none_or(gone)
     }
 
     fn tell(&mut self, done: Done) {
@@ -138,30 +175,61 @@ impl Drop for Ticket {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn taken(inbox: &mut Inbox) -> Vec<(u32, &'static str)> {
+        let name = |done| match done {
+            Done::Stored => "stored",
+            Done::Due => "due",
+            Done::Failed => "failed",
+            _ => "something else",
+        };
+        let results = inbox.take().into_iter();
+        results
+            .map(|(session, done)| (session, name(done)))
+            .collect()
+    }
+
     #[test]
     fn results_come_in_the_order_of_their_arrival_each_with_its_session() {
         let mut inbox = Inbox::default();
-        let (first, second) = (inbox.ticket(1), inbox.ticket(2));
+        let (first, second) = (inbox.ticket(1, LONG), inbox.ticket(2, LONG));
         second.done(Done::Stored);
-        assert_eq!(inbox.take(), [(2, Done::Stored)]);
+        assert_eq!(taken(&mut inbox), [(2, "stored")]);
         drop(first);
-        assert_eq!(inbox.take(), [(1, Done::Failed)], "nobody performed it");
+        assert_eq!(taken(&mut inbox), [(1, "failed")], "nobody performed it");
         assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn what_takes_too_long_failed_and_a_pause_is_over() {
+        let mut inbox = Inbox::default();
+        let late = inbox.ticket(1, Duration::ZERO);
+        inbox.pause(2, Duration::ZERO);
+        inbox.pause(3, LONG);
+        assert_eq!(taken(&mut inbox), [(1, "failed"), (2, "due")]);
+        late.done(Done::Stored);
+        assert_eq!(taken(&mut inbox), []);
     }
 
     #[test]
     fn a_late_result_reaches_no_later_session_of_the_same_number() {
         let mut inbox = Inbox::default();
-        let late = inbox.ticket(1);
+        let late = inbox.ticket(1, LONG);
         inbox.begin(1);
-        late.done(Done::Stored);
-        assert_eq!(inbox.take(), []);
-        let given_up = inbox.ticket(2);
-        assert_eq!(inbox.give_up(), [(2, Done::Failed)]);
-        let next = inbox.ticket(2);
-        given_up.done(Done::Stored);
-        assert_eq!(inbox.take(), []);
+        let next = inbox.ticket(1, LONG);
+        late.done(Done::Due);
+        assert_eq!(taken(&mut inbox), []);
         next.done(Done::Stored);
-        assert_eq!(inbox.take(), [(2, Done::Stored)]);
+        assert_eq!(taken(&mut inbox), [(1, "stored")]);
+    }
+
+    #[test]
+    fn a_ticket_knows_that_its_connection_is_gone() {
+        let mut inbox = Inbox::default();
+        let ticket = inbox.ticket(1, LONG);
+        assert!(!ticket.is_for_nobody());
+        drop(inbox);
+        assert!(ticket.is_for_nobody());
     }
 }

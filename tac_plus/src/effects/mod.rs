@@ -6,6 +6,157 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | [`inbox`] | results on their way back to their connection |
+//! | `inbox` | results on their way back to their connection |
+//! | `pool` | threads for what blocks |
+//! | `passwd` | password files |
+//! | `pam` | dialogues with PAM |
+//! | `program` | programs that take part in a decision |
 
 pub(crate) mod inbox;
+mod pam;
+mod passwd;
+mod pool;
+mod program;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+pub(crate) use pam::Dialogue;
+
+use crate::daemon::Log;
+use crate::policy::draft::Credential;
+use crate::policy::{ChangeRequest, Checked, Done, Effect, VerifyRequest};
+use crate::sys::crypt;
+use inbox::Ticket;
+use pool::{Full, Pool};
+
+/// Password hashes are made to take time. These threads leave the processor to
+/// requests, and what cannot wait its turn is an ERROR: a client that hears nothing
+/// asks again and makes it worse.
+const HASHES: usize = 4;
+const HASHES_WAITING: usize = 256;
+const HASH_NICE: i32 = 10;
+/// A dialogue with PAM waits for people and for other servers.
+const DIALOGUES: usize = 128;
+const PROGRAMS: usize = 32;
+const PROGRAMS_WAITING: usize = 64;
+
+/// How long a hash may take with its time in the queue, and a file on a slow disk.
+const HASH_LIMIT: Duration = Duration::from_secs(20);
+/// PAM may wait for somebody to take a phone out of a pocket.
+const PAM_LIMIT: Duration = Duration::from_secs(60);
+/// A program has its own limit; this is for its turn and its end.
+const PROGRAM_GRACE: Duration = Duration::from_secs(5);
+
+/// Whoever performs effects.
+pub(crate) struct Effects {
+    hashes: Pool,
+    dialogues: Pool,
+    programs: Pool,
+    log: Log,
+}
+
+impl Effects {
+    /// Starts no thread before there is work.
+    pub(crate) fn new(log: Log) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let hashes = processors.min(HASHES);
+        Self {
+            hashes: Pool::new("hash", HASH_NICE, hashes, HASHES_WAITING),
+            dialogues: Pool::new("pam", 0, DIALOGUES, 0),
+            programs: Pool::new("program", 0, PROGRAMS, PROGRAMS_WAITING),
+            log,
+        }
+    }
+
+    /// Has it performed for this client; the ticket tells the result.
+    pub(crate) fn perform(&self, client: IpAddr, effect: Effect, ticket: Ticket) {
+        let log = self.log.clone();
+        let (what, done) = match effect {
+            Effect::Verify(request) => {
+                let work = move || {
+                    if !ticket.is_for_nobody() {
+                        ticket.done(verify(&request, &log));
+                    }
+                };
+                ("a password", self.hashes.run(client, work))
+            }
+            Effect::Change(request) => {
+                let work = move || ticket.done(change(&request, &log));
+                ("a change of password", self.hashes.run(client, work))
+            }
+            Effect::Pam(request) => {
+                let work = move || pam::converse(request, ticket);
+                ("PAM", self.dialogues.run(client, work))
+            }
+            Effect::Run(program) => {
+                let work = move || {
+                    let done = program::run(&program, &|| ticket.is_for_nobody(), &log);
+                    ticket.done(done);
+                };
+                ("a program", self.programs.run(client, work))
+            }
+            Effect::Answer(dialogue, answer) => {
+                dialogue.answer(answer, ticket);
+                return;
+            }
+            // Whoever asks for these performs them.
+            Effect::Record(_) | Effect::Count(_) => return,
+        };
+        if let Err(Full) = done {
+            self.log.line(format!(
+                "request from {client} answered with ERROR: too many others wait for {what}"
+            ));
+        }
+    }
+}
+
+/// How long an effect may take before it counts as failed.
+pub(crate) fn limit(effect: &Effect) -> Duration {
+    match effect {
+        Effect::Pam(_) | Effect::Answer(..) => PAM_LIMIT,
+        Effect::Run(program) => program.limit + PROGRAM_GRACE,
+        _ => HASH_LIMIT,
+    }
+}
+
+fn verify(request: &VerifyRequest, log: &Log) -> Done {
+    let password = &request.password;
+    match request.credential.as_ref() {
+        Credential::Hash(hash) if crypt::verify(password.expose(), hash.expose()) => {
+            Done::Checked(Checked::Right)
+        }
+        Credential::Hash(_) => Done::Checked(Checked::Wrong),
+        Credential::File(path) => match passwd::verify(path, &request.user, password) {
+            Ok(checked) => Done::Checked(checked),
+            Err(error) => {
+                log.line(format!(
+                    "password file {} cannot be read: {error}",
+                    path.display()
+                ));
+                Done::Failed
+            }
+        },
+        // Compared where they are, by the policy.
+        Credential::Clear(_) | Credential::NoPassword | Credential::Pam => Done::Failed,
+    }
+}
+
+fn change(request: &ChangeRequest, log: &Log) -> Done {
+    let ChangeRequest {
+        path,
+        user,
+        old,
+        new,
+    } = request;
+    match passwd::change(path, user, old, new) {
+        Ok(changed) => Done::Changed(changed),
+        Err(error) => {
+            log.line(format!(
+                "password file {} cannot be changed: {error}",
+                path.display()
+            ));
+            Done::Failed
+        }
+    }
+}

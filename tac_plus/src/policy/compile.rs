@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::callout::Callout;
 use super::clients::Clients;
 use super::draft::{self, At, Draft, Permission, Place, Problem, ServiceName, Settings};
+use super::login;
 use super::pattern::Pattern;
 use super::{Pair, Policy, Profile, Rules, Service};
 
@@ -62,6 +63,10 @@ impl Policy {
         prefixes.sort_unstable_by(|a, b| b.cmp(a));
         prefixes.dedup();
         let default_credential = draft.default_authentication.as_ref();
+        let decoy = login::decoy(
+            users.values().map(Arc::as_ref),
+            default_credential.map(|credential| &credential.value),
+        );
         Ok(Policy {
             clients: known,
             prefixes,
@@ -69,6 +74,7 @@ impl Policy {
             users,
             fallback,
             accounting,
+            decoy,
             default_credential: default_credential.map(|credential| Arc::clone(&credential.value)),
             settings,
         })

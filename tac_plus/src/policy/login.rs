@@ -1,56 +1,92 @@
 //! Who somebody is: passwords, challenges and privilege requests.
 //!
-//! Owns the choice of the credential and its comparison. An unknown user and a
-//! wrong password take the same way: a comparison always happens, in a time that
-//! depends on what the client sent only.
+//! Owns the choice of the credential, its comparison and what a right password is
+//! still not enough for. An unknown user and a wrong password take the same way: a
+//! comparison always happens, and if passwords here are hashes, a hash is verified.
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use tacacs_common::chap::{chap_response, mschap_response, mschapv2_response};
 use tacacs_common::packet::{AuthenStart, AuthenType, Challenge};
+use tacacs_common::secret::Secret;
 
 use super::draft::Credential;
+use super::session::{Effect, PamRequest, VerifyRequest};
+use super::values::Date;
 use super::{Client, Policy, Profile};
 
 /// Compared with when there is nothing to compare with.
 const NOBODYS: &[u8] = b"\0nobody's password\0";
+/// From so many days before the last one on, users are warned.
+const WARNING: i64 = 14;
+
+/// Who wants to be let in, and for what.
+pub(super) struct Login {
+    pub(super) user: Vec<u8>,
+    pub(super) port: Vec<u8>,
+    pub(super) rem_addr: Vec<u8>,
+    pub(super) purpose: Purpose,
+}
 
 /// What a user wants to be let in for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
+    /// A dialogue.
     Login,
+    /// A password in the first packet.
+    Pap,
     /// A privilege level.
     Enable(u8),
+    /// Another password.
+    Change,
 }
 
 /// Why somebody is not let in: for the server's log, never for the client.
 pub(super) type Refusal = &'static str;
 
-const UNKNOWN_USER: Refusal = "unknown user";
-const WRONG_PASSWORD: Refusal = "wrong password";
+pub(super) const UNKNOWN_USER: Refusal = "unknown user";
+pub(super) const WRONG_PASSWORD: Refusal = "wrong password";
 const NO_PASSWORD_SET: Refusal = "no password configured for this kind of login";
 const ACCESS_LIST: Refusal = "access list";
+const EXPIRED: Refusal = "password has expired";
+
+/// What a right password proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The user; how long is the configuration's business.
+    User,
+    /// The user, until the day that a password file names.
+    Until(Option<Date>),
+}
+
+/// What is known about a password so far.
+pub(super) enum Claim {
+    /// All of it.
+    Settled(Result<Proof, Refusal>),
+    /// What this finds out. With a refusal, that is the result whatever is found:
+    /// it was asked for the time it takes.
+    Open(Effect, Option<Refusal>),
+}
 
 /// The credential of a dialogue; `None` asks for a password all the same.
 pub(super) fn credential(
     policy: &Policy,
     client: &Client,
-    user: &[u8],
-    purpose: Purpose,
+    login: &Login,
 ) -> Option<Arc<Credential>> {
+    let user = login.user.as_slice();
     let profile = policy.profile(user);
-    match purpose {
-        Purpose::Login if user == b"DEFAULT" => None,
-        Purpose::Login => profile
-            .and_then(|profile| own_or_global(profile, &profile.login))
-            .or(policy.default_credential.as_ref())
-            .cloned(),
+    match login.purpose {
         Purpose::Enable(level) => (profile.and_then(|profile| profile.enable.as_ref()))
             .or(client.enable.as_ref())
             .or_else(|| level_password(policy, level))
             .cloned(),
+        _ if user == b"DEFAULT" => None,
+        Purpose::Pap => own(policy, profile, |profile| &profile.pap),
+        Purpose::Login | Purpose::Change => own(policy, profile, |profile| &profile.login),
     }
 }
 
@@ -68,6 +104,18 @@ fn level_password(policy: &Policy, level: u8) -> Option<&Arc<Credential>> {
     }
 }
 
+/// The credential of one kind, else the one for all, else everybody's.
+fn own(
+    policy: &Policy,
+    profile: Option<&Profile>,
+    kind: fn(&Profile) -> &Option<Arc<Credential>>,
+) -> Option<Arc<Credential>> {
+    profile
+        .and_then(|profile| own_or_global(profile, kind(profile)))
+        .or(policy.default_credential.as_ref())
+        .cloned()
+}
+
 fn own_or_global<'p>(
     profile: &'p Profile,
     own: &'p Option<Arc<Credential>>,
@@ -75,65 +123,135 @@ fn own_or_global<'p>(
     own.as_ref().or(profile.global.as_ref())
 }
 
-/// Compares a typed password, then asks the access list.
+/// Looks at a typed password. `may_ask`: the user can be asked more.
 pub(super) fn check_password(
     policy: &Policy,
     client: &Client,
-    address: IpAddr,
-    user: &[u8],
-    purpose: Purpose,
+    login: &Login,
     password: &[u8],
-) -> Result<(), Refusal> {
-    let credential = credential(policy, client, user, purpose);
-    let correct = match credential.as_deref() {
-        Some(Credential::Clear(expected)) => same(password, expected.expose()),
-        Some(Credential::NoPassword) => true,
-        // Not verified yet.
-        Some(Credential::Hash(_) | Credential::File(_) | Credential::Pam) => {
-            same(password, NOBODYS) && black_box(false)
-        }
-        None => same(password, NOBODYS) && black_box(false),
+    may_ask: bool,
+) -> Claim {
+    let Some(credential) = credential(policy, client, login) else {
+        return refuse(policy, login, password, unprovable(policy, &login.user));
     };
-    let explained = explain(policy, user, credential.is_some());
-    finish(policy, address, user, purpose, correct, explained)
+    match credential.as_ref() {
+        Credential::NoPassword if login.purpose == Purpose::Pap => {
+            refuse(policy, login, password, NO_PASSWORD_SET)
+        }
+        Credential::NoPassword => Claim::Settled(Ok(Proof::User)),
+        Credential::Clear(expected) if same(password, expected.expose()) => {
+            Claim::Settled(Ok(Proof::User))
+        }
+        Credential::Clear(_) => refuse(policy, login, password, WRONG_PASSWORD),
+        Credential::Hash(_) | Credential::File(_) => {
+            Claim::Open(verify(&credential, login, password), None)
+        }
+        Credential::Pam => Claim::Open(
+            Effect::Pam(PamRequest {
+                service: policy.settings.pam_service.clone(),
+                user: login.user.clone(),
+                port: login.port.clone(),
+                rem_addr: login.rem_addr.clone(),
+                password: Secret::from_slice(password),
+                may_ask,
+            }),
+            None,
+        ),
+    }
 }
 
-/// PAP, CHAP, MS-CHAP: everything is in the START.
-pub(super) fn check_start(
-    policy: &Policy,
-    address: IpAddr,
-    start: &AuthenStart<'_>,
-) -> Result<(), Refusal> {
-    let own = |profile: &Profile| {
-        let own = match start.authen_type {
-            AuthenType::Pap => &profile.pap,
-            AuthenType::Chap => &profile.chap,
-            _ => &profile.mschap,
+/// Why nothing this user says is proof.
+fn unprovable(policy: &Policy, user: &[u8]) -> Refusal {
+    match policy.profile(user) {
+        Some(_) => NO_PASSWORD_SET,
+        None => UNKNOWN_USER,
+    }
+}
+
+/// A refusal that takes as long as one of a user with the usual kind of password.
+fn refuse(policy: &Policy, login: &Login, password: &[u8], why: Refusal) -> Claim {
+    match &policy.decoy {
+        Some(decoy) => Claim::Open(verify(decoy, login, password), Some(why)),
+        None => {
+            same(password, NOBODYS);
+            Claim::Settled(Err(why))
+        }
+    }
+}
+
+fn verify(credential: &Arc<Credential>, login: &Login, password: &[u8]) -> Effect {
+    Effect::Verify(VerifyRequest {
+        credential: Arc::clone(credential),
+        user: login.user.clone(),
+        password: Secret::from_slice(password),
+    })
+}
+
+/// The credential that most users have, of those that take time: what is verified
+/// for users without one.
+pub(super) fn decoy<'p>(
+    profiles: impl Iterator<Item = &'p Profile>,
+    default: Option<&Arc<Credential>>,
+) -> Option<Arc<Credential>> {
+    let mut kinds: HashMap<&[u8], (usize, &Arc<Credential>)> = HashMap::new();
+    let of_profiles = profiles
+        .flat_map(|profile| {
+            [
+                &profile.login,
+                &profile.pap,
+                &profile.global,
+                &profile.enable,
+            ]
+        })
+        .flatten();
+    for credential in of_profiles.chain(default) {
+        let kind = match credential.as_ref() {
+            Credential::Hash(hash) => method(hash.expose()),
+            Credential::File(_) => b"file",
+            _ => continue,
         };
-        own_or_global(profile, own).cloned()
-    };
+        kinds.entry(kind).or_insert((0, credential)).0 += 1;
+    }
+    let most = kinds
+        .into_iter()
+        .max_by_key(|(kind, (count, _))| (*count, *kind));
+    most.map(|(_, (_, credential))| Arc::clone(credential))
+}
+
+/// `$6$` of `$6$salt$hash`; nothing of one that has no such beginning.
+fn method(hash: &[u8]) -> &[u8] {
+    let end = hash.iter().skip(1).position(|byte| *byte == b'$');
+    match (hash.first(), end) {
+        (Some(b'$'), Some(end)) => hash.get(..end + 2).unwrap_or_default(),
+        _ => b"",
+    }
+}
+
+/// CHAP, MS-CHAP: everything is in the START.
+pub(super) fn check_challenge(policy: &Policy, start: &AuthenStart<'_>) -> Result<Proof, Refusal> {
     let profile = policy
         .profile(start.user)
         .filter(|_| start.user != b"DEFAULT");
-    let credential = profile.and_then(own);
-    let expected = match credential.as_deref() {
-        Some(Credential::Clear(expected)) => expected.expose(),
-        _ => NOBODYS,
+    let credential = profile.and_then(|profile| {
+        let own = match start.authen_type {
+            AuthenType::Chap => &profile.chap,
+            _ => &profile.mschap,
+        };
+        own_or_global(profile, own)
+    });
+    let expected = match credential.map(Arc::as_ref) {
+        Some(Credential::Clear(expected)) => Some(expected.expose()),
+        _ => None,
     };
     let proved = match start.challenge() {
-        Ok(Some(challenge)) => answers(start, &challenge, expected),
-        Ok(None) => same(start.data, expected),
-        Err(_) => false,
+        Ok(Some(challenge)) => answers(start, &challenge, expected.unwrap_or(NOBODYS)),
+        _ => false,
     };
-    let explained = explain(policy, start.user, credential.is_some());
-    finish(
-        policy,
-        address,
-        start.user,
-        Purpose::Login,
-        proved && matches!(credential.as_deref(), Some(Credential::Clear(_))),
-        explained,
-    )
+    match (proved, expected) {
+        (true, Some(_)) => Ok(Proof::User),
+        (false, Some(_)) => Err(WRONG_PASSWORD),
+        (_, None) => Err(unprovable(policy, start.user)),
+    }
 }
 
 /// Whether a challenge was answered by somebody who knows `expected`.
@@ -167,47 +285,50 @@ fn same_nt_part(given: &[u8], right: &[u8]) -> bool {
     }
 }
 
-fn explain(policy: &Policy, user: &[u8], has_credential: bool) -> Refusal {
-    match (policy.profile(user), has_credential) {
-        (_, true) => WRONG_PASSWORD,
-        (None, false) => UNKNOWN_USER,
-        (Some(_), false) => NO_PASSWORD_SET,
-    }
-}
-
-/// The access list is asked last, so that it tells nobody that a user exists.
-fn finish(
+/// What a user who proved to be one is told, or why it is not enough. Asked last, so
+/// that it tells nobody that a user exists.
+pub(super) fn admit(
     policy: &Policy,
     address: IpAddr,
-    user: &[u8],
-    purpose: Purpose,
-    correct: bool,
-    refusal: Refusal,
-) -> Result<(), Refusal> {
-    let admitted = policy.profile(user).is_none_or(|profile| {
-        let acl = if purpose == Purpose::Login {
-            &profile.acl
-        } else {
-            &profile.enable_acl
+    today: Date,
+    login: &Login,
+    proof: Proof,
+) -> Result<Vec<u8>, (Refusal, &'static [u8])> {
+    let profile = policy.profile(&login.user);
+    let admitted = profile.is_none_or(|profile| {
+        let acl = match login.purpose {
+            Purpose::Enable(_) => &profile.enable_acl,
+            _ => &profile.acl,
         };
         profile.admits(acl.as_deref(), address)
     });
-    match (correct, admitted) {
-        (false, _) => Err(refusal),
-        (true, false) => Err(ACCESS_LIST),
-        (true, true)
-            if policy
-                .profile(user)
-                .is_some_and(|profile| profile.expires.is_some()) =>
-        {
-            Err("days of expiry are not looked at yet")
-        }
-        (true, true) => Ok(()),
+    if !admitted {
+        return Err((ACCESS_LIST, b""));
     }
+    let expires = match proof {
+        Proof::User => profile.and_then(|profile| profile.expires),
+        Proof::Until(day) => day,
+    };
+    let left = expires.map(|day| day.days().saturating_sub(today.days()));
+    if left.is_some_and(|left| left <= 0) {
+        return Err((EXPIRED, b"Password has expired"));
+    }
+    let message = profile
+        .and_then(|profile| profile.message.as_deref())
+        .filter(|_| matches!(login.purpose, Purpose::Login | Purpose::Pap))
+        .unwrap_or_default();
+    let mut told = message.to_vec();
+    if left.is_some_and(|left| left <= WARNING) {
+        if !told.is_empty() {
+            told.push(b'\n');
+        }
+        told.extend_from_slice(b"Password will expire soon");
+    }
+    Ok(told)
 }
 
 /// Equality in a time that depends on the length of `given` only.
-fn same(given: &[u8], expected: &[u8]) -> bool {
+pub(super) fn same(given: &[u8], expected: &[u8]) -> bool {
     let mut difference = u8::from(given.len() != expected.len());
     for (byte, other) in given
         .iter()

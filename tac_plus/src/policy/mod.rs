@@ -16,6 +16,7 @@
 //! | `author` | the authorization algorithm |
 //! | `login` | credentials and their comparison |
 //! | `session` | the state machine of a session |
+//! | [`throttle`] | how long who failed often has to wait |
 
 mod author;
 pub mod callout;
@@ -26,6 +27,7 @@ mod login;
 mod pattern;
 mod session;
 pub mod settings;
+pub mod throttle;
 pub mod values;
 
 use std::collections::HashMap;
@@ -36,7 +38,10 @@ use std::sync::Arc;
 use tacacs_common::secret::Secret;
 
 pub use author::{Decision, Errand};
-pub use session::{Answer, Done, Effect, Input, Record, Reply, Session, Step};
+pub use session::{
+    Answer, Attempt, ChangeRequest, Changed, Checked, Done, Effect, Input, PamRequest, PamSays,
+    Program, Record, Reply, Session, Step, VerifyRequest,
+};
 
 use callout::Callout;
 use draft::{Credential, Date, Lenient, Network, Permission, ServiceName, Settings, TlsName};
@@ -55,6 +60,8 @@ pub struct Policy {
     pub accounting: PathBuf,
     /// Who proves users without a credential of their own.
     default_credential: Option<Arc<Credential>>,
+    /// Verified for users without one, so that they take as long as the others.
+    decoy: Option<Arc<Credential>>,
     /// Everything that names nothing.
     pub settings: Settings,
 }

@@ -20,8 +20,8 @@ fn start(target: Target) -> Store {
 
 async fn stored(store: &Store, line: &str) -> bool {
     let mut inbox = Inbox::default();
-    store.record(line.into(), inbox.ticket(1)).await;
-    inbox.next(PATIENCE).await == [(1, Done::Stored)]
+    store.record(line.into(), inbox.ticket(1, PATIENCE)).await;
+    matches!(inbox.next(PATIENCE).await.as_slice(), [(1, Done::Stored)])
 }
 
 fn fields_after_time(path: &Path) -> Vec<String> {
@@ -135,12 +135,16 @@ async fn later_records_go_to_the_new_target_and_earlier_ones_to_the_old() {
     let (old, new) = (folder.path().join("old"), folder.path().join("new"));
     let store = start(to_file(&old));
     let mut inbox = Inbox::default();
-    store.record(b"one\n".to_vec(), inbox.ticket(1)).await;
+    store
+        .record(b"one\n".to_vec(), inbox.ticket(1, PATIENCE))
+        .await;
     store.set_target(to_file(&new)).await;
-    store.record(b"two\n".to_vec(), inbox.ticket(2)).await;
+    store
+        .record(b"two\n".to_vec(), inbox.ticket(2, PATIENCE))
+        .await;
     while !inbox.is_empty() {
         let results = inbox.next(PATIENCE).await;
-        assert!(results.iter().all(|(_, done)| *done == Done::Stored));
+        assert!(results.iter().all(|(_, done)| matches!(done, Done::Stored)));
     }
     assert_eq!(fields_after_time(&old), ["one"]);
     assert_eq!(fields_after_time(&new), ["two"]);

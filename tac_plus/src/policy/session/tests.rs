@@ -3,9 +3,15 @@
 use std::path::Path;
 
 use tacacs_common::chap::{chap_response, mschap_response, mschapv2_response};
-use tacacs_common::packet::{ArgumentsBuf, AuthenMethod, PrivLvl};
+use tacacs_common::packet::{
+    Action, ArgumentsBuf, AuthenMethod, AuthenService, AuthenType, PrivLvl,
+};
 
 use super::*;
+use crate::policy::callout::Outcome;
+use crate::policy::draft::Credential;
+
+mod effects;
 
 const CONFIGURATION: &str = r#"
 host = 192.0.2.1 { key = "a secret of more than sixteen" prompt = "Who? " }
@@ -46,8 +52,17 @@ impl Talk {
         }
     }
 
+    /// What it comes to, where nobody has to wait for its answer.
     fn step(&mut self, input: Input<'_>) -> String {
-        show(self.session.step(&self.policy, input))
+        let mut step = self.session.step(&self.policy, today(), input);
+        if let Step::Need(Effect::Count(_)) = step {
+            step = (self.session).step(&self.policy, today(), Input::Done(Done::Due));
+        }
+        show(step)
+    }
+
+    fn told(&mut self, done: Done) -> String {
+        self.step(Input::Done(done))
     }
 
     fn start(&mut self, start: AuthenStart<'_>) -> String {
@@ -63,6 +78,50 @@ impl Talk {
     }
 }
 
+fn today() -> Date {
+    Date::parse(b"2026-11-23").unwrap()
+}
+
+/// What is asked of the world, as one line.
+fn need(effect: Effect) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match effect {
+        Effect::Record(record) => text(&record.line),
+        Effect::Verify(request) => format!(
+            "verify {} {} {:?}",
+            match request.credential.as_ref() {
+                Credential::Hash(hash) => text(hash.expose()),
+                Credential::File(path) => path.display().to_string(),
+                _ => "nothing".to_owned(),
+            },
+            text(&request.user),
+            text(request.password.expose())
+        ),
+        Effect::Pam(request) => format!(
+            "pam {} {} {} {} {:?}{}",
+            request.service,
+            text(&request.user),
+            text(&request.port),
+            text(&request.rem_addr),
+            text(request.password.expose()),
+            if request.may_ask { " may ask" } else { "" }
+        ),
+        Effect::Answer(_, answer) => format!("answer {:?}", text(answer.expose())),
+        Effect::Change(request) => format!(
+            "change {} {} {:?} {:?}",
+            request.path.display(),
+            text(&request.user),
+            text(request.old.expose()),
+            text(request.new.expose())
+        ),
+        Effect::Run(program) => {
+            let words: Vec<_> = program.words.iter().map(|word| text(word)).collect();
+            format!("run {words:?} < {:?}", text(&program.stdin))
+        }
+        Effect::Count(_) => "count".to_owned(),
+    }
+}
+
 /// A reply as one line; what was logged follows after a bar.
 fn show(step: Step) -> String {
     let (reply, log) = match step {
@@ -74,7 +133,7 @@ fn show(step: Step) -> String {
         Step::Reply(Reply::Author(decision), log) => (decision.status.to_string(), log),
         Step::Reply(Reply::Acct(status), log) => (status.to_string(), log),
         Step::Silence(log) => ("silence".to_owned(), log),
-        Step::Need(Effect::Record(record)) => (String::from_utf8(record.line).unwrap(), None),
+        Step::Need(effect) => (need(effect), None),
     };
     log.map_or(reply.clone(), |log| format!("{reply} | {log}"))
 }

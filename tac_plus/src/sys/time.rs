@@ -1,11 +1,10 @@
-//! What only the C library knows: the local time.
-//!
-//! Owns every `unsafe` block of this crate.
-#![allow(unsafe_code, reason = "calls into the C library")]
+//! Local time.
 
 /// A point in local time, to the second.
 #[derive(Clone, Copy)]
 pub(crate) struct LocalTime {
+    /// Since 1 January 1970.
+    pub(crate) days: i64,
     /// 0 to 11.
     pub(crate) month: usize,
     /// 1 to 31.
@@ -30,6 +29,9 @@ pub(crate) fn local_time(seconds: i64) -> Option<LocalTime> {
     let parts = unsafe { parts.assume_init() };
     let small = |value: libc::c_int| u8::try_from(value).ok();
     Some(LocalTime {
+        days: seconds
+            .checked_add(parts.tm_gmtoff)?
+            .div_euclid(24 * 60 * 60),
         month: usize::try_from(parts.tm_mon).ok()?,
         day: small(parts.tm_mday)?,
         hour: small(parts.tm_hour)?,

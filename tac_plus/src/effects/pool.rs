@@ -1,0 +1,169 @@
+//! Threads for what blocks.
+//!
+//! Owns their number and the queue before them. Both are bounded, and no client may
+//! take more than half: a flood through one device leaves room for the others. A job
+//! that finds no room is dropped, and its ticket says so.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A thread without work ends after this long.
+const REST: Duration = Duration::from_secs(60);
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A bounded number of threads, started when there is work for them.
+pub(super) struct Pool(Arc<Shared>);
+
+struct Shared {
+    name: &'static str,
+    /// How much less than requests they count (nice(2)).
+    nice: i32,
+    threads: usize,
+    queue: usize,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<(IpAddr, Work)>,
+    threads: usize,
+    idle: usize,
+    /// Jobs that wait or run.
+    jobs: usize,
+    /// The same, by client.
+    by_client: HashMap<IpAddr, usize>,
+}
+
+/// There was no room for a job.
+pub(super) struct Full;
+
+impl Pool {
+    pub(super) fn new(name: &'static str, nice: i32, threads: usize, queue: usize) -> Self {
+        Self(Arc::new(Shared {
+            name,
+            nice,
+            threads,
+            queue,
+            state: Mutex::default(),
+            work: Condvar::new(),
+        }))
+    }
+
+    /// Has the work done by one of the threads.
+    pub(super) fn run(
+        &self,
+        client: IpAddr,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Full> {
+        let shared = &self.0;
+        let mut state = shared.state();
+        let of_client = state.by_client.get(&client).copied().unwrap_or(0);
+        let room = shared.threads + shared.queue;
+        if state.jobs >= room || of_client >= room.div_ceil(2) {
+            return Err(Full);
+        }
+        if state.idle <= state.queue.len() && state.threads < shared.threads {
+            let thread = Arc::clone(shared);
+            let started = std::thread::Builder::new()
+                .name(shared.name.to_owned())
+                .spawn(move || thread.serve());
+            match started {
+                Ok(_) => state.threads += 1,
+                Err(_) if state.threads == 0 => return Err(Full),
+                Err(_) => {}
+            }
+        }
+        state.jobs += 1;
+        *state.by_client.entry(client).or_default() += 1;
+        state.queue.push_back((client, Box::new(work)));
+        shared.work.notify_one();
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self) {
+        // Of this thread only. Refused is no harm: then it counts as much as requests.
+        let _ = rustix::process::setpriority_process(None, self.nice);
+        let mut state = self.state();
+        loop {
+            let Some((client, work)) = state.queue.pop_front() else {
+                state.idle += 1;
+                let waited = self.work.wait_timeout(state, REST);
+                let (woken, timed_out) = waited.unwrap_or_else(PoisonError::into_inner);
+                state = woken;
+                state.idle -= 1;
+                if timed_out.timed_out() && state.queue.is_empty() {
+                    state.threads -= 1;
+                    return;
+                }
+                continue;
+            };
+            drop(state);
+            // What panics drops its ticket; the thread goes on.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            state = self.state();
+            state.jobs -= 1;
+            if let Some(count) = state.by_client.get_mut(&client) {
+                *count -= 1;
+                if *count == 0 {
+                    state.by_client.remove(&client);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const TWO: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    const THREE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 3));
+
+    #[test]
+    fn work_that_finds_no_room_is_refused_and_there_is_room_again_later() {
+        let pool = Pool::new("test", 0, 1, 3);
+        let (start, started) = channel();
+        let (end, ended) = channel::<()>();
+        let running = pool.run(ONE, move || {
+            start.send(()).unwrap();
+            let _ = ended.recv();
+        });
+        assert!(running.is_ok());
+        started.recv().unwrap();
+        let (done, count) = channel();
+        let job = |client| {
+            let done = done.clone();
+            pool.run(client, move || done.send(()).unwrap()).is_ok()
+        };
+        assert!(job(ONE));
+        assert!(!job(ONE), "a client has half of it");
+        assert!(job(TWO) && job(TWO));
+        assert!(!job(THREE), "the queue is full");
+        drop(end);
+        (0..3).for_each(|_| count.recv().unwrap());
+        assert!(job(ONE), "and empty again");
+    }
+
+    #[test]
+    fn work_that_panics_takes_no_thread_along() {
+        let pool = Pool::new("test", 0, 1, 8);
+        let (done, result) = channel();
+        assert!(pool.run(ONE, || panic!("as it should")).is_ok());
+        assert!(pool.run(ONE, move || done.send(()).unwrap()).is_ok());
+        result.recv().unwrap();
+    }
+}

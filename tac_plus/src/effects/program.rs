@@ -1,0 +1,245 @@
+//! Programs that take part in a decision.
+//!
+//! Owns their processes, from the start to the end of the last of them: a program is
+//! the leader of a process group of its own, and whatever is left of the group when it
+//! ends, or when its time is up, is killed. Must never hand a field to a shell as part
+//! of a line.
+
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::daemon::Log;
+use crate::escape::Quoted;
+use crate::policy::callout::Outcome;
+use crate::policy::{Done, Program};
+
+/// More arguments than this fit no packet.
+const STDOUT: usize = 64 * 1024;
+/// More of it is read and dropped.
+const STDERR: usize = 4096;
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// A program that ended while others hold its pipes open is noticed after this.
+const TICK: Duration = Duration::from_millis(20);
+/// One that closed its pipes ends soon.
+const SHORT_TICK: Duration = Duration::from_millis(1);
+
+/// Runs a program; what it does not end by itself is an outcome without a code.
+/// `unwanted`: nobody waits for the outcome any more.
+pub(super) fn run(program: &Program, unwanted: &dyn Fn() -> bool, log: &Log) -> Done {
+    if unwanted() {
+        return Done::Failed;
+    }
+    let name = Quoted(program.words.first().map_or(&[][..], Vec::as_slice)).to_string();
+    let mut running = match Running::start(program) {
+        Ok(running) => running,
+        Err(error) => {
+            log.line(format!("program '{name}' cannot be started: {error}"));
+            return Done::Ended(Outcome::default());
+        }
+    };
+    let ended = running.wait(program, unwanted);
+    let outcome = running.stop();
+    let why = match ended {
+        Ok(()) => match outcome.code {
+            Some(0..=3) => None,
+            Some(code) => Some(format!("ended with {code}")),
+            None => Some("was killed".to_owned()),
+        },
+        Err(trouble) => Some(trouble),
+    };
+    if let Some(why) = why {
+        let stderr = Quoted(&outcome.stderr);
+        let said = if outcome.stderr.is_empty() {
+            String::new()
+        } else {
+            format!(": '{stderr}'")
+        };
+        log.line(format!("program '{name}' {why}{said}"));
+    }
+    Done::Ended(outcome)
+}
+
+struct Running {
+    child: Child,
+    pid: Option<Pid>,
+    stdin: Option<ChildStdin>,
+    written: usize,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    outcome: Outcome,
+    /// Whether its own end is its end, and not ours.
+    complete: bool,
+}
+
+impl Running {
+    fn start(program: &Program) -> io::Result<Self> {
+        let mut words = program.words.iter().map(|word| OsStr::from_bytes(word));
+        let first = words.next().ok_or(ErrorKind::NotFound)?;
+        let variables = program
+            .variables
+            .iter()
+            .map(|(name, value)| (name, OsStr::from_bytes(value)));
+        let mut child = Command::new(first)
+            .args(words)
+            .env_clear()
+            .env("PATH", PATH)
+            .envs(variables)
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let pipes = [
+            stdin.as_ref().map(AsFd::as_fd),
+            stdout.as_ref().map(AsFd::as_fd),
+            stderr.as_ref().map(AsFd::as_fd),
+        ];
+        let unblocked = pipes
+            .into_iter()
+            .flatten()
+            .try_for_each(|pipe| rustix::io::ioctl_fionbio(pipe, true));
+        let mut running = Self {
+            pid: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
+            child,
+            stdin,
+            written: 0,
+            stdout,
+            stderr,
+            outcome: Outcome::default(),
+            complete: false,
+        };
+        if let Err(error) = unblocked {
+            running.stop();
+            return Err(error.into());
+        }
+        Ok(running)
+    }
+
+    /// Talks with it until it ends; the error says why it has to be ended.
+    fn wait(&mut self, program: &Program, unwanted: &dyn Fn() -> bool) -> Result<(), String> {
+        let end = Instant::now() + program.limit;
+        loop {
+            let ended = self.has_ended();
+            self.write(&program.stdin);
+            self.read().map_err(|error| error.to_string())?;
+            if ended {
+                self.complete = true;
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                return Err(format!(
+                    "did not end within {:?} and was killed",
+                    program.limit
+                ));
+            }
+            if unwanted() {
+                return Err("was killed: nobody waits for it any more".to_owned());
+            }
+            self.poll();
+        }
+    }
+
+    /// Without taking its exit status: until then its process group keeps its number.
+    fn has_ended(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let status = self.pid.map(|pid| waitid(WaitId::Pid(pid), options));
+        !matches!(status, Some(Ok(None)))
+    }
+
+    fn write(&mut self, text: &[u8]) {
+        let Some(stdin) = &mut self.stdin else {
+            return;
+        };
+        while let Some(rest) = text.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match stdin.write(rest) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // It does not want to hear more.
+                Err(_) => break,
+            }
+        }
+        self.stdin = None;
+    }
+
+    fn read(&mut self) -> io::Result<()> {
+        let outcome = &mut self.outcome;
+        drain(&mut self.stdout, |bytes| {
+            outcome.stdout.extend_from_slice(bytes);
+        })?;
+        drain(&mut self.stderr, |bytes| {
+            let room = STDERR.saturating_sub(outcome.stderr.len());
+            outcome
+                .stderr
+                .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        })?;
+        if outcome.stdout.len() > STDOUT {
+            return Err(io::Error::other("wrote too much and was killed"));
+        }
+        Ok(())
+    }
+
+    fn poll(&self) {
+        let reads = [
+            self.stdout.as_ref().map(AsFd::as_fd),
+            self.stderr.as_ref().map(AsFd::as_fd),
+        ];
+        let mut pipes: Vec<PollFd<'_>> = reads
+            .into_iter()
+            .flatten()
+            .map(|pipe: BorrowedFd<'_>| PollFd::from_borrowed_fd(pipe, PollFlags::IN))
+            .collect();
+        let tick = if pipes.is_empty() { SHORT_TICK } else { TICK };
+        if let Some(stdin) = &self.stdin {
+            pipes.push(PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::OUT));
+        }
+        // Whatever comes of it, everything is looked at next.
+        let _ = poll(&mut pipes, Timespec::try_from(tick).ok().as_ref());
+    }
+
+    /// Ends what is left of it.
+    fn stop(&mut self) -> Outcome {
+        if let Some(pid) = self.pid {
+            // Nobody may be left, which is as good.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+        let status = self.child.wait();
+        let mut outcome = std::mem::take(&mut self.outcome);
+        outcome.code = status
+            .ok()
+            .filter(|_| self.complete)
+            .as_ref()
+            .and_then(ExitStatus::code);
+        outcome
+    }
+}
+
+/// Takes what there is; a pipe at its end is closed. Stops where a program writes
+/// faster than it is read.
+fn drain(pipe: &mut Option<impl Read>, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    for _ in 0..=STDOUT / 4096 {
+        let Some(open) = pipe else {
+            return Ok(());
+        };
+        match open.read(&mut buffer) {
+            Ok(0) => *pipe = None,
+            Ok(count) => take(buffer.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! Accounting: one record, one answer once it is stored.
+//!
+//! Owns what a record looks like.
+
+use tacacs_common::packet::{AcctRecord, AcctRequest, AcctStatus, Version};
+
+use super::{Effect, Record, Reply, Session, State, Step};
+use crate::escape::Field;
+
+impl Session {
+    pub(super) fn account(&mut self, request: &AcctRequest<'_>, version: Version) -> Step {
+        let version = if self.client.lenient.minor_version {
+            Version::DEFAULT
+        } else {
+            version
+        };
+        let record = match request.check(version).and_then(|()| request.record()) {
+            Ok(record) => record,
+            Err(error) => {
+                let line = format!(
+                    "accounting record refused: device={}: {error}",
+                    self.address
+                );
+                return Step::Reply(Reply::Acct(AcctStatus::Error), Some(line));
+            }
+        };
+        self.state = State::Storing;
+        Step::Need(Effect::Record(Record {
+            line: self.fields_of(record, request),
+        }))
+    }
+
+    /// `device TAB user TAB port TAB rem_addr TAB kind TAB arguments`, as the original.
+    fn fields_of(&self, record: AcctRecord, request: &AcctRequest<'_>) -> Vec<u8> {
+        use std::io::Write;
+        let kind = match record {
+            AcctRecord::Start => "start",
+            AcctRecord::Stop => "stop",
+            AcctRecord::Watchdog | AcctRecord::Update => "update",
+        };
+        let about = &request.about;
+        let mut line = Vec::with_capacity(256);
+        // Writing to a Vec cannot fail.
+        let (user, port, from) = (Field(about.user), Field(about.port), Field(about.rem_addr));
+        let _ = write!(line, "{}\t{user}\t{port}\t{from}\t{kind}", self.address);
+        // RFC 8907 section 7.2: the arguments of a watchdog without update are ignored.
+        if record != AcctRecord::Watchdog {
+            for argument in about.args.raw().filter(|argument| !argument.is_empty()) {
+                let _ = write!(line, "\t{}", Field(argument));
+            }
+        }
+        line.push(b'\n');
+        line
+    }
+}

@@ -1,0 +1,160 @@
+//! Authorizations: one request, one decision, and a program that may have a say in it.
+//!
+//! Owns what a program is told about the request, and the log line.
+
+use tacacs_common::packet::{ArgumentsBuf, AuthorRequest, AuthorStatus, Error, Version};
+
+use super::{Done, Effect, Policy, Program, Reply, Session, State, Step};
+use crate::escape::{Quoted, Word};
+use crate::policy::author::{self, Decision, Errand, Then, Verdict};
+use crate::policy::callout::{Callout, Outcome, UNKNOWN, VARIABLES, Variable};
+
+const SHELL: &[u8] = b"/bin/sh";
+/// In front of a line for a shell: what a field holds stays one word, and names no files.
+const ONE_WORD: &[u8] = b"IFS=; set -f; ";
+
+impl Session {
+    pub(super) fn authorize(
+        &mut self,
+        policy: &Policy,
+        request: &AuthorRequest<'_>,
+        version: Version,
+    ) -> Step {
+        let mut request = *request;
+        let kept = if self.client.lenient.empty_arg {
+            without_empty(&request)
+        } else {
+            Ok(None)
+        };
+        if let Ok(Some(kept)) = &kept {
+            request.args = kept.as_arguments();
+        }
+        let version = if self.client.lenient.minor_version {
+            Version::DEFAULT
+        } else {
+            version
+        };
+        if let Err(error) = kept
+            .as_ref()
+            .map_err(|error| *error)
+            .and_then(|_| request.check(version))
+        {
+            let line = format!(
+                "authorization request refused: device={}: {error}",
+                self.address
+            );
+            return Step::Reply(Reply::Author(Decision::error("")), Some(line));
+        }
+        let line = policy
+            .settings
+            .log_authorization
+            .then(|| self.asked(&request));
+        match author::decide(policy, self.address, &request) {
+            Verdict::Decided(decision) => decided(decision, line),
+            Verdict::Ask(errand) => self.send(policy, &request, errand, line),
+        }
+    }
+
+    /// Has a program run.
+    fn send(
+        &mut self,
+        policy: &Policy,
+        request: &AuthorRequest<'_>,
+        errand: Errand,
+        line: Option<String>,
+    ) -> Step {
+        let fields = self.fields(request, errand.status);
+        let value = |variable| {
+            let known = |(_, (_, other)): &(_, &(_, Variable))| *other == variable;
+            let found = fields.iter().zip(&VARIABLES).find(known);
+            found.map_or(UNKNOWN, |(value, _)| value.as_slice())
+        };
+        let (words, variables) = match errand.callout.as_ref() {
+            Callout::Words(words) => (Callout::fill(words, value), Vec::new()),
+            Callout::Shell(line) => {
+                let line = [ONE_WORD, line.as_slice()].concat();
+                let variables = VARIABLES
+                    .iter()
+                    .map(|(name, variable)| (*name, value(*variable).to_vec()));
+                (
+                    vec![SHELL.to_vec(), b"-c".to_vec(), line],
+                    variables.collect(),
+                )
+            }
+        };
+        self.state = State::Program {
+            then: errand.then,
+            line,
+        };
+        Step::Need(Effect::Run(Program {
+            words,
+            variables,
+            stdin: errand.stdin,
+            limit: policy.settings.callout_timeout,
+        }))
+    }
+
+    /// What each variable stands for, in the order of [`VARIABLES`].
+    fn fields(&self, request: &AuthorRequest<'_>, status: &str) -> [Vec<u8>; VARIABLES.len()] {
+        let text = |bytes: &[u8]| match bytes {
+            [] => UNKNOWN.to_vec(),
+            bytes => bytes.to_vec(),
+        };
+        let number = |number: u8| number.to_string().into_bytes();
+        let address = self.address.to_string().into_bytes();
+        VARIABLES.map(|(_, variable)| match variable {
+            Variable::User => text(request.user),
+            Variable::Name | Variable::Ip => address.clone(),
+            Variable::Port => text(request.port),
+            Variable::Address => text(request.rem_addr),
+            Variable::Priv => number(request.priv_lvl.level()),
+            Variable::Method => number(request.authen_method.to_wire()),
+            Variable::Type => number(request.authen_type.to_wire()),
+            Variable::Service => number(request.authen_service.to_wire()),
+            Variable::Status => status.as_bytes().to_vec(),
+        })
+    }
+
+    /// A program that cannot be run is one that ended as none may.
+    pub(super) fn concluded(then: Then, line: Option<String>, done: Done) -> Step {
+        let outcome = match done {
+            Done::Ended(outcome) => outcome,
+            _ => Outcome::default(),
+        };
+        decided(then.conclude(&outcome), line)
+    }
+
+    /// The original's line about a decision, but for the decision.
+    fn asked(&self, request: &AuthorRequest<'_>) -> String {
+        let asked: Vec<String> = request
+            .args
+            .raw()
+            .map(|argument| Quoted(argument).to_string())
+            .collect();
+        let (user, from) = (Word(request.user), Word(request.rem_addr));
+        let asked = asked.join(" ");
+        format!(
+            "authorization user={user} args='{asked}' client={from} device={}",
+            self.address
+        )
+    }
+}
+
+fn decided(decision: Decision, line: Option<String>) -> Step {
+    let result = match decision.status {
+        AuthorStatus::PassAdd | AuthorStatus::PassRepl => "accepted",
+        AuthorStatus::Error => "error",
+        _ => "rejected",
+    };
+    let line = line.map(|line| format!("{line} result={result}"));
+    Step::Reply(Reply::Author(decision), line)
+}
+
+/// The arguments of a client that may send some of no bytes.
+fn without_empty(request: &AuthorRequest<'_>) -> Result<Option<ArgumentsBuf>, Error> {
+    let mut args = ArgumentsBuf::new();
+    for argument in request.args.raw().filter(|argument| !argument.is_empty()) {
+        args.push_raw(argument)?;
+    }
+    Ok(Some(args))
+}
