@@ -18,7 +18,7 @@ PROGRAMS := -p pam_tacplus_rs -p libnss_tacplus -p tac_plus -p tacacs_client
 help:
 	@echo 'make build     the PAM and NSS modules, the server and the clients, in target/release'
 	@echo 'make install   put them in place (DESTDIR, PREFIX, PAMDIR, NSSDIR are honoured)'
-	@echo 'make demo      a login with TACACS+ to a real sshd, step by step, beside the host'
+	@echo 'make demo      a user whom only the server knows logs in, step by step, beside the host'
 	@echo 'make test      everything that is checked; what continuous integration runs'
 	@echo 'make lint      formatting and clippy only'
 	@echo 'make fmt       format the sources'

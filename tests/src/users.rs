@@ -18,13 +18,19 @@ pub fn conf(servers: &[&str], global: &str, mapping: &str) -> String {
     scene::conf(servers, global).replace("mode = local\n", &format!("{mapping}\n"))
 }
 
+/// The recommended stack for `sshd`, with a home folder of one's own on the first login.
+#[must_use]
+pub fn stack() -> String {
+    format!("{SSHD_STACK}session  required  pam_mkhomedir.so umask=0077\n")
+}
+
 /// A host with the NSS module and a real `sshd`. bob, and nobody else, is local.
 #[must_use]
 pub fn host(servers: &[&str], global: &str, mapping: &str) -> Builder {
     Stage::builder()
         .nss()
         .user_with_password("bob", 2002, scene::LOCAL_PASSWORD)
-        .pam("sshd", SSHD_STACK)
+        .pam("sshd", &stack())
         .tacplus_conf(&conf(servers, global, mapping))
 }
 

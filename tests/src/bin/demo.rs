@@ -5,8 +5,8 @@
 
 use std::io::{self, Write};
 
-use e2e::stage::SSHD_STACK;
-use e2e::{Output, Result, Stage};
+use e2e::stage::NSSWITCH;
+use e2e::{Output, Result, Stage, users};
 
 const SECRET: &str = "demo-secret-known-to-both-a81f93";
 const PASSWORD: &str = "correct horse battery";
@@ -28,42 +28,47 @@ user = alice {
 "#;
 
 const HOST_CONF: &str = "
-# tacplus.conf(5): which server to ask, whom it is asked about
+# tacplus.conf(5): which server to ask, what its users are on this host
 [server demo]
 address     = 127.0.0.1:49
 secret_file = /etc/tacplus/demo.secret
 
 [mapping]
-mode        = local     ; alice is in /etc/passwd, her password is not
+mode        = unique    ; everybody gets an own uid, the same on every host
+groups.15   = sudo      ; and with privilege level 15 this group
 ";
 
 fn main() -> Result {
     title("A private copy of this host: own files, own network, own log")?;
+    let stack = users::stack();
     let stage = Stage::builder()
-        .user("alice", 2001)
+        .nss()
         .tacplus_conf(HOST_CONF)
         .file("/etc/tacplus/demo.secret", 0o600, &format!("{SECRET}\n"))
-        .pam("sshd", SSHD_STACK)
+        .pam("sshd", &stack)
         .server_conf(SERVER_CONF)
         .start()?;
-    show(
-        "/etc/passwd",
-        &line_of(&stage.read("/etc/passwd"), "alice")?,
-    )?;
-    show(
-        "/etc/shadow",
-        &line_of(&stage.read("/etc/shadow"), "alice")?,
+    let passwd = stage.sh("grep -c ^alice: /etc/passwd /etc/shadow /etc/group")?;
+    show("$ grep -c ^alice: /etc/passwd ...", &said(&passwd))?;
+    expect(
+        !passwd.stdout.contains(":1"),
+        "no file of this host knows alice",
+        &stage,
     )?;
 
     title("tac_plus listens on 127.0.0.1:49, with this configuration")?;
     show("/etc/tac_plus.conf", SERVER_CONF.trim())?;
 
-    title("sshd listens on port 22; its PAM stack asks the server first")?;
-    show("/etc/pam.d/sshd", SSHD_STACK.trim())?;
+    title("The host asks it who alice is; sshd and its PAM stack, whether it is she")?;
+    show("/etc/nsswitch.conf", NSSWITCH.trim())?;
+    show("/etc/pam.d/sshd", stack.trim())?;
     show("/etc/tacplus.conf", HOST_CONF.trim())?;
 
     title("alice logs in with the password only the server knows")?;
     log_in(&stage)?;
+
+    title("From now on every program of the host knows her, and no server is asked")?;
+    look_up(&stage)?;
 
     title("What the server permitted her (service=shell, cmd=)")?;
     authorize(&stage)?;
@@ -78,16 +83,43 @@ fn main() -> Result {
 }
 
 fn log_in(stage: &Stage) -> Result {
-    let command = "whoami; echo loginuid $(cat /proc/self/loginuid)";
+    let command = "whoami; echo loginuid $(cat /proc/self/loginuid); echo hello >file";
     let login = stage.ssh("alice").password(PASSWORD, command)?;
     show("$ ssh alice@127.0.0.1 whoami", &said(&login))?;
     expect(login.code == 0, "the login succeeds", stage)?;
+    let uid = users::uid("alice");
     expect(
-        login.stdout == "alice\nloginuid 2001\n",
+        login.stdout == format!("alice\nloginuid {uid}\n"),
         "whoami says alice",
         stage,
     )?;
     show("/var/log/auth.log", &lines_of(&stage.syslog(), "alice"))
+}
+
+fn look_up(stage: &Stage) -> Result {
+    let uid = users::uid("alice");
+    for (line, expected, what) in [
+        (
+            "getent passwd alice",
+            format!("alice:*:{uid}:{uid}::/home/alice:/bin/bash\n"),
+            "an account without a password of its own",
+        ),
+        (
+            "id alice",
+            format!("uid={uid}(alice) gid={uid}(alice) groups={uid}(alice),27(sudo)\n"),
+            "the groups of her level",
+        ),
+        (
+            "ls -l /home/alice/file",
+            " alice alice ".to_owned(),
+            "her file is hers",
+        ),
+    ] {
+        let output = stage.sh(line)?;
+        show(&format!("$ {line}"), &said(&output))?;
+        expect(output.stdout.contains(&expected), what, stage)?;
+    }
+    Ok(())
 }
 
 fn authorize(stage: &Stage) -> Result {
@@ -160,13 +192,6 @@ fn said(output: &Output) -> String {
         .map(str::trim_end)
         .filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("\n")
-}
-
-fn line_of(text: &str, name: &str) -> Result<String> {
-    let line = text
-        .lines()
-        .find(|line| line.starts_with(&format!("{name}:")));
-    Ok(line.ok_or_else(|| format!("{name} is missing"))?.to_owned())
 }
 
 /// The lines of the system log that sshd and its modules wrote, without the
