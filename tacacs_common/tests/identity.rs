@@ -166,6 +166,8 @@ fn users_of_one_level_share_the_account_that_owns_their_uid() {
         "tacacs15"
     );
     assert_eq!(store.group_by_name(b"alice").unwrap(), None);
+    // An account goes when its users are gone.
+    host.change(|book| assert!(book.forget("tacacs15").is_err()));
     // What an account shares it does not give to another account.
     let other = host.put(account("tacacs1", FIRST + 15));
     assert_eq!(taken(other), (FIRST + 15, "alice".to_owned()));
@@ -180,7 +182,7 @@ fn a_uid_never_goes_to_another_name() {
     );
     assert_eq!(taken(host.put(account("tacacs1", FIRST + 7))).1, "alice");
 
-    host.change(|book| assert!(book.forget("alice")));
+    host.change(|book| book.forget("alice").unwrap());
     assert_eq!(host.store().by_name(b"alice").unwrap(), None);
     assert_eq!(host.store().by_uid(FIRST + 7).unwrap(), None);
     assert_eq!(
@@ -279,7 +281,7 @@ fn enumeration_needs_nothing_but_the_last_name() {
         .map(|(n, uid)| entry(n, uid))
         .collect();
     let host = Host::with(&entries);
-    host.change(|book| assert!(book.forget("u250")));
+    host.change(|book| book.forget("u250").unwrap());
     let mut found = Vec::new();
     let mut last = String::new();
     while let Some(next) = host.store().after(last.as_bytes()).unwrap() {
@@ -372,11 +374,25 @@ fn a_damaged_store_is_not_written_over_until_it_is_repaired() {
     );
     assert_eq!(host.text(), damaged);
 
-    assert_eq!(repair(&host.path()).unwrap(), (1, vec![2]));
+    assert_eq!(repair(&host.path()).unwrap(), (1, [2].into()));
     assert_eq!(host.store().by_uid(FIRST + 3).unwrap().unwrap().name, "bob");
     let kept = std::fs::read_to_string(host.folder.path().join("identity.damaged")).unwrap();
     assert_eq!(kept, damaged);
     host.put(entry("carol", FIRST + 5)).unwrap();
+}
+
+#[test]
+fn a_store_whose_lines_are_out_of_order_is_not_written_over() {
+    let host = Host::with(&[entry("alice", FIRST + 7), entry("bob", FIRST + 3)]);
+    let text = host.text();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let swapped = [lines[0], lines[2], lines[1], lines[3], lines[4]].concat();
+    host.overwrite(swapped.as_bytes());
+    let refused = host.put(entry("carol", FIRST + 5));
+    assert!(
+        matches!(refused, Err(Failure::Store(StoreError::Damaged(_)))),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -392,7 +408,7 @@ fn a_repair_keeps_shared_accounts_and_their_users_and_drops_contradictions() {
         .text()
         .replace("\ntacacs15:", &format!("\n{line}tacacs15:"));
     host.overwrite(text.as_bytes());
-    assert_eq!(repair(&host.path()).unwrap(), (4, vec![5]));
+    assert_eq!(repair(&host.path()).unwrap(), (4, [5].into()));
     assert_eq!(
         host.store().by_uid(FIRST + 5).unwrap().unwrap().name,
         "carol"

@@ -210,12 +210,12 @@ fn a_name_whose_uid_is_anothers_is_refused_and_the_log_says_what_to_do() {
     };
     change(&host, |book| book.put(other).unwrap());
     let hint = "that of 'carol'; choose another with 'tacplus identity add bob --uid N'";
-    for carol_is_there in [true, false] {
+    for _ in 0..2 {
         assert_eq!(account(&mut host), End::Refused);
         assert!(host.log().contains(hint), "{}", host.log());
         assert_eq!(stored(&host, "bob"), None);
         host.handle.log.borrow_mut().clear();
-        change(&host, |book| assert_eq!(book.forget("carol"), carol_is_there));
+        change(&host, |book| book.forget("carol").unwrap());
     }
 }
 

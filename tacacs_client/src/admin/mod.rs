@@ -3,6 +3,7 @@
 //! Owns its command line. Each subcommand is a file of this folder.
 
 mod check;
+mod identity;
 mod spool;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ const NAME: &str = "tacplus";
 const ABOUT: &str = "look after TACACS+ on this host";
 
 const LONG_ABOUT: &str = "\
-Checks the configuration of this host's TACACS+ modules, and looks after the accounting records that no server has taken yet.";
+Checks the configuration of this host's TACACS+ modules, and looks after the accounting records that no server has taken yet and after the users that this host knows from its servers.";
 
 /// The whole command line.
 #[derive(Parser)]
@@ -37,6 +38,9 @@ enum Action {
     /// Accounting records that no server has taken yet
     #[command(subcommand)]
     Spool(Spool),
+    /// The users that this host knows from its servers
+    #[command(subcommand)]
+    Identity(identity::Identity),
 }
 
 #[derive(Args)]
@@ -87,6 +91,7 @@ pub(crate) fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.action {
         Action::Check(with) => check::run(&with.config),
+        Action::Identity(action) => identity::run(action),
         Action::Spool(Spool::Status(folder)) => {
             needs_root(&folder.spool)?;
             spool::status(&folder.spool, folder.json)

@@ -30,9 +30,27 @@ pub fn entry<'m>(
     granted: &Granted,
     host: &Host<'_>,
 ) -> Result<(Entry, Vec<&'m str>), Unmapped> {
+    entry_with_uid(mapping, store, user, None, granted, host)
+}
+
+/// The same, with the uid that an administrator chose, if one did.
+///
+/// # Errors
+/// As for [`entry`].
+pub fn entry_with_uid<'m>(
+    mapping: &'m Mapping,
+    store: &Store,
+    user: &str,
+    uid: Option<u32>,
+    granted: &Granted,
+    host: &Host<'_>,
+) -> Result<(Entry, Vec<&'m str>), Unmapped> {
     let level = granted.priv_lvl.ok_or(Unmapped::NoLevel)?.level();
     let shells = || host::text(host.shells);
-    let wishes = Wishes::read(mapping, granted.args.as_arguments(), &shells);
+    let wishes = Wishes {
+        uid,
+        ..Wishes::read(mapping, granted.args.as_arguments(), &shells)
+    };
     let mut entry = map::plan(mapping, store, user, level, &wishes)?;
     let names = map::group_names(mapping, level);
     let mut missing = Vec::new();

@@ -41,7 +41,7 @@ pub(super) fn push(text: &mut Vec<u8>, entry: &Entry) -> bool {
     word(text, "");
     word(text, &entry.level.to_string());
     word(text, &entry.learned.to_string());
-    text.extend_from_slice(state_word(entry.state).as_bytes());
+    text.extend_from_slice(entry.state.word().as_bytes());
     let same = text.get(start..).and_then(parse).as_ref() == Some(entry);
     if same {
         text.push(b'\n');
@@ -129,15 +129,6 @@ pub(super) fn is_path(text: &str) -> bool {
         })
 }
 
-fn state_word(state: State) -> &'static str {
-    match state {
-        State::Active => "active",
-        State::Disabled => "disabled",
-        State::Shared => "shared",
-        State::Forgotten => "forgotten",
-    }
-}
-
 fn state(word: &str) -> Option<State> {
     [
         State::Active,
@@ -146,7 +137,7 @@ fn state(word: &str) -> Option<State> {
         State::Forgotten,
     ]
     .into_iter()
-    .find(|state| state_word(*state) == word)
+    .find(|state| state.word() == word)
 }
 
 #[cfg(test)]

@@ -72,10 +72,13 @@ impl From<Refusal> for Unmapped {
     }
 }
 
-/// What a server says about an account, as far as the configuration lets it.
+/// What is not left to the mapping: what a server says about an account, as far as the
+/// configuration lets it, and what an administrator says on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Wishes {
+    /// The administrator's; never a server's.
+    pub uid: Option<u32>,
     pub gecos: Option<String>,
     pub home: Option<String>,
     pub shell: Option<String>,
@@ -92,15 +95,10 @@ pub fn plan(
     level: u8,
     wishes: &Wishes,
 ) -> Result<Entry, Unmapped> {
-    let named = name::is_name(user, mapping.case)
-        && !(mapping.mode == Mode::Shared && name::is_shared_account(user, &mapping.user_prefix));
-    if !named {
-        return Err(Unmapped::Name);
-    }
+    named(mapping, user)?;
     let uid = match mapping.mode {
-        Mode::Unique => uid_of(mapping, store, user)?,
-        Mode::Shared => account(mapping, store, level)?.uid,
-        Mode::Local => return Err(Unmapped::Local),
+        Mode::Unique => uid_of(mapping, store, user, wishes.uid)?,
+        Mode::Shared | Mode::Local => account(mapping, store, level)?.uid,
     };
     let home = mapping.home.replace("%u", user);
     let shell = mapping.shell.to_string_lossy().into_owned();
@@ -130,13 +128,43 @@ pub fn allocate(mapping: &Mapping, store: &Store, user: &str) -> Result<Entry, U
     plan(mapping, store, user, 0, &Wishes::default())
 }
 
+/// Whether the mode and its rules of names give this name an account.
+///
+/// # Errors
+/// Why they do not.
+pub fn named(mapping: &Mapping, user: &str) -> Result<(), Unmapped> {
+    let shared = mapping.mode == Mode::Shared;
+    if mapping.mode == Mode::Local {
+        return Err(Unmapped::Local);
+    }
+    if !name::is_name(user, mapping.case)
+        || (shared && name::is_shared_account(user, &mapping.user_prefix))
+    {
+        return Err(Unmapped::Name);
+    }
+    Ok(())
+}
+
 /// The account that users of this level share.
 ///
 /// # Errors
 /// Its uid is another's, or the store cannot say.
 pub fn account(mapping: &Mapping, store: &Store, level: u8) -> Result<Entry, Unmapped> {
+    account_with_uid(mapping, store, level, None)
+}
+
+/// The same, with the uid that an administrator chose, if one did.
+///
+/// # Errors
+/// As for [`account`].
+pub fn account_with_uid(
+    mapping: &Mapping,
+    store: &Store,
+    level: u8,
+    uid: Option<u32>,
+) -> Result<Entry, Unmapped> {
     let name = format!("{}{level}", mapping.user_prefix);
-    let uid = uid_of(mapping, store, &name)?;
+    let uid = uid_of(mapping, store, &name, uid)?;
     Ok(Entry {
         name,
         uid,
@@ -158,9 +186,17 @@ pub fn group_names(mapping: &Mapping, level: u8) -> &[String] {
     nearest.map_or(&[], |(_, names)| names)
 }
 
-/// The uid that is the name's own: the one that it has or had, else the hashed one if
-/// nobody else has or had it.
-fn uid_of(mapping: &Mapping, store: &Store, name: &str) -> Result<u32, Unmapped> {
+/// The uid that is the name's own: the one that was chosen for it, else the one that it
+/// has or had, else the hashed one if nobody else has or had it.
+fn uid_of(
+    mapping: &Mapping,
+    store: &Store,
+    name: &str,
+    chosen: Option<u32>,
+) -> Result<u32, Unmapped> {
+    if let Some(uid) = chosen {
+        return Ok(uid);
+    }
     for entry in store.all_of(name.as_bytes())? {
         let owner = store.owner(entry.uid)?;
         if owner.is_some_and(|owner| owner.name == name) {
@@ -214,6 +250,7 @@ impl Wishes {
             line::is_path(text) && lists(shells())
         };
         Self {
+            uid: None,
             gecos: value(&mapping.gecos_attribute, &line::is_text),
             home: value(&mapping.home_attribute, &line::is_path),
             shell: value(&mapping.shell_attribute, &is_shell),
@@ -318,6 +355,7 @@ mod tests {
         mapping.shell_attribute = Some("sh".to_owned());
         let text = |text: &str| Some(text.to_owned());
         let expected = Wishes {
+            uid: None,
             gecos: text("Alice A."),
             home: text("/srv/alice"),
             shell: text("/bin/zsh"),

@@ -97,6 +97,18 @@ pub struct Group {
     pub gid: u32,
 }
 
+impl State {
+    /// The word for it in the store.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Shared => "shared",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
+
 impl Entry {
     /// Whether lookups find it.
     pub fn is_known(&self) -> bool {

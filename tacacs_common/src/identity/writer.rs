@@ -3,6 +3,7 @@
 //! Owns the lock beside the file. Must never leave a reader with half a file, nor write
 //! over a store that it could not read as a whole.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -67,7 +68,7 @@ impl Writer {
 ///
 /// # Errors
 /// The file cannot be read, locked or written, or is not to be trusted.
-pub fn repair(path: &Path) -> Result<(usize, Vec<usize>), StoreError> {
+pub fn repair(path: &Path) -> Result<(usize, BTreeSet<usize>), StoreError> {
     let (folder, _lock) = lock(path)?;
     let (_, name) = statefile::split(path)?;
     let limit = usize::try_from(MAX_BYTES).unwrap_or(usize::MAX);
@@ -75,7 +76,7 @@ pub fn repair(path: &Path) -> Result<(usize, Vec<usize>), StoreError> {
         .read(name, limit)
         .map_err(|error| statefile::at(path, &error))?
     else {
-        return Ok((0, Vec::new()));
+        return Ok((0, BTreeSet::new()));
     };
     let (book, lost) = Book::salvage(&old);
     let mut aside = name.to_owned();
