@@ -61,6 +61,15 @@ impl Server {
 
     /// As [`Server::start`], under a limit as the shell's `ulimit` takes it.
     pub fn start_under(limit: &str, configuration: &str) -> Self {
+        Self::launch(&["sh"], &format!("ulimit {limit}"), configuration)
+    }
+
+    /// As [`Server::start`], with mounts of its own, changed by this shell line first.
+    pub fn start_with_mounts(setup: &str, configuration: &str) -> Self {
+        Self::launch(&["unshare", "-rm", "sh"], setup, configuration)
+    }
+
+    fn launch(shell: &[&str], setup: &str, configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let accounting = folder.path().join("acct");
         let text = format!(
@@ -69,8 +78,9 @@ impl Server {
         );
         let path = folder.path().join("tac_plus.conf");
         std::fs::write(&path, text).unwrap();
-        let mut child = Command::new("sh")
-            .args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")])
+        let mut child = Command::new(shell[0])
+            .args(&shell[1..])
+            .args(["-c", &format!("{setup} && exec \"$0\" \"$@\"")])
             .arg(env!("CARGO_BIN_EXE_tac_plus"))
             .args(["-G", "-p", "0", "-B", "127.0.0.1", "-C"])
             .arg(&path)

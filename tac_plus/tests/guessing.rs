@@ -1,0 +1,145 @@
+//! What somebody who tries many passwords gets, and what everybody else notices of it.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Server, arguments, author, pap};
+use tacacs_common::packet::{AuthenReply, AuthenStatus, Body, Version};
+
+const HOST: &str = "host = 127.0.0.1 { key = \"Kat-Secret-0123456789-abcdefghij\" }\n";
+/// `a password`, in a format that takes a while.
+const SLOW: &str = "$6$rounds=20000$saltsalt$K3/k2Ru6hbMKkLYBR4DaZNCqHNGDZ1dJVdCzQJ5NsWB2m7SeS3RPmEUMSrjfQpWnIhIRqEbQFqKvHT8bRS2Ip/";
+
+fn timed(server: &Server, user: &str, password: &str) -> (String, Duration) {
+    let mut wire = server.connect();
+    let start = Instant::now();
+    let answer = wire.start(&pap(user, password));
+    (answer, start.elapsed())
+}
+
+#[test]
+fn who_guesses_waits_longer_each_time_and_nobody_is_ever_locked_out() {
+    let server = Server::start(&format!(
+        "throttle = 1\n{HOST}user = alice {{ pap = cleartext right }}\nuser = bob {{ pap = cleartext right }}\n"
+    ));
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        let (answer, time) = timed(&server, "alice", "wrong");
+        assert_eq!(answer, "FAIL \"\"");
+        waits.push(time);
+    }
+    assert!(
+        waits[..3].iter().all(|wait| *wait < Duration::from_secs(1)),
+        "{waits:?}"
+    );
+    assert!(waits[7] >= Duration::from_secs(1), "{waits:?}");
+    assert!(waits[7] < Duration::from_secs(5), "{waits:?}");
+    let (answer, wait) = timed(&server, "alice", "right");
+    assert_eq!(answer, "PASS \"\"", "never locked out");
+    assert!(
+        wait >= Duration::from_millis(900),
+        "the wait tells nothing about the answer"
+    );
+    let (answer, wait) = timed(&server, "bob", "right");
+    assert_eq!(answer, "PASS \"\"");
+    assert!(
+        wait < Duration::from_secs(1),
+        "another user waits less: {wait:?}"
+    );
+}
+
+#[test]
+fn a_user_who_waits_holds_up_no_other_session_of_the_connection() {
+    let server = Server::start(&format!(
+        "throttle = 2\n{HOST}user = alice {{ pap = cleartext right default service = permit }}\n"
+    ));
+    for _ in 0..5 {
+        timed(&server, "alice", "wrong");
+    }
+    let mut wire = server.connect();
+    let guess = pap("alice", "wrong");
+    let first = wire.packet(1, 1, guess.version(), true, &guess);
+    let args = arguments(&["service=shell", "cmd="]);
+    let second = wire.packet(2, 1, Version::DEFAULT, true, &author("alice", &args));
+    wire.send(&[first, second].concat());
+    let (one, other) = (wire.reply(), wire.reply());
+    assert_eq!((one.header.session_id, other.header.session_id), (2, 1));
+    assert_eq!(
+        (one.status(), other.status()),
+        ("PASS_ADD".into(), "FAIL".into())
+    );
+}
+
+#[test]
+fn hashes_hold_up_no_other_request_and_too_many_of_them_are_an_error() {
+    let server = Server::start(&format!(
+        "throttle = 0\n{HOST}user = alice {{ pap = des \"{SLOW}\" }}\nuser = bob {{ default service = permit }}\n"
+    ));
+    // More than half of what may wait, on connections of their own.
+    let mut wires: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    for wire in &mut wires {
+        let start = pap("alice", "wrong");
+        let many = (1..=100).flat_map(|id| wire.packet(id, 1, start.version(), true, &start));
+        let many: Vec<u8> = many.collect();
+        wire.send(&many);
+    }
+    let mut calm = server.connect();
+    let args = arguments(&["service=shell", "cmd="]);
+    let mut slowest = Duration::ZERO;
+    for id in 1..=200 {
+        let start = Instant::now();
+        let reply = calm.ask(id, 1, Version::DEFAULT, true, &author("bob", &args));
+        slowest = slowest.max(start.elapsed());
+        assert_eq!(reply.author(), "PASS_ADD []");
+    }
+    // One hash takes about that long, three hundred take seconds.
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    let mut errors = 0;
+    for wire in &mut wires {
+        for _ in 0..100 {
+            let reply = wire.reply();
+            match AuthenReply::decode(&reply.body).unwrap().status {
+                AuthenStatus::Error => errors += 1,
+                status => assert_eq!(status, AuthenStatus::Fail),
+            }
+        }
+    }
+    assert!(
+        errors > 100,
+        "a client takes half of the room at most: {errors}"
+    );
+    let (answer, _) = timed(&server, "alice", "wrong");
+    assert_eq!(answer, "FAIL \"\"", "and the room is there again");
+}
+
+#[test]
+fn an_unknown_user_takes_as_long_as_a_wrong_password() {
+    let server = Server::start(&format!(
+        "throttle = 0\n{HOST}user = alice {{ pap = des \"{SLOW}\" }}\nuser = clear {{ pap = cleartext right }}\n\
+         user = other {{ pap = des \"{SLOW}\" }}\n"
+    ));
+    let fastest = |user: &str| {
+        let times = (0..5).map(|_| {
+            let (answer, time) = timed(&server, user, "wrong");
+            assert_eq!(answer, "FAIL \"\"", "{user}");
+            time
+        });
+        times.min().unwrap()
+    };
+    let known = fastest("alice");
+    for user in ["nobody-knows", "clear"] {
+        let time = fastest(user);
+        let ratio = time.as_secs_f64() / known.as_secs_f64();
+        assert!(
+            (0.5..2.0).contains(&ratio),
+            "{user}: {time:?} against {known:?}"
+        );
+    }
+}
