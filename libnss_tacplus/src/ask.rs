@@ -55,10 +55,15 @@ pub(crate) fn about(site: &Site<'_>, config: &Config, name: &str) -> Answer<Gran
 /// An approval that this host cannot act on is none.
 fn granted(config: &Config, request: &AuthorRequest<'_>, answer: &Authorized) -> Answer<Granted> {
     let reply = answer.args.as_arguments();
-    grant(request.args, answer.status, reply, &config.mapping.handled)
-        .ok()
-        .filter(|granted| granted.as_asked)
-        .ok_or(Failure::NotFound)
+    grant(
+        request.args,
+        answer.status,
+        reply,
+        &config.mapping.all_handled(),
+    )
+    .ok()
+    .filter(|granted| granted.as_asked)
+    .ok_or(Failure::NotFound)
 }
 
 /// The same words as in a login: another question might have another answer.

@@ -97,7 +97,7 @@ fn approving(level: &str) -> Server {
 }
 
 #[test]
-fn add_asks_a_server_as_a_login_does_and_stores_its_answer() {
+fn add_asks_a_server_for_a_shell_and_stores_its_answer() {
     let host = Host::new();
     let server = approving("priv-lvl=7");
     let ended = host.add(server.address, "", &["alice"]);
@@ -108,7 +108,7 @@ fn add_asks_a_server_as_a_login_does_and_stores_its_answer() {
     let seen = server.only();
     let request = AuthorRequest::decode(&seen.body).unwrap();
     assert_eq!(request.user, b"alice");
-    assert_eq!(request.authen_method, AuthenMethod::Local);
+    assert_eq!(request.authen_method, AuthenMethod::None);
     let args: Vec<&[u8]> = request.args.raw().collect();
     assert_eq!(args, [&b"service=shell"[..], b"cmd="]);
     let alice = host.find("alice").unwrap();

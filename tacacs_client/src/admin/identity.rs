@@ -311,7 +311,8 @@ fn ask(config: &Config, user: &str) -> Result<Granted, Failure> {
     let args =
         login_arguments(&global.service, global.protocol.as_deref()).map_err(Failure::usage)?;
     let request = AuthorRequest {
-        authen_method: AuthenMethod::Local,
+        // Nobody has shown who they are, and nobody is at a terminal.
+        authen_method: AuthenMethod::None,
         priv_lvl: PrivLvl::USER,
         authen_type: AuthenType::NotSet,
         authen_service: AuthenService::Login,
