@@ -4,70 +4,30 @@ use std::path::Path;
 
 use tacacs_common::packet::{AuthenMethod, AuthenService, AuthenType, PrivLvl};
 
+use super::super::callout::Variable;
 use super::*;
 
-const CONFIGURATION: &str = r#"
-key = "a secret of more than sixteen"
-acl = office { permit = ^192\.0\.2\. }
+/// Its first lines say how it is to be read.
+const TABLE: &str = include_str!("../../tests/golden/authorization.txt");
 
-user = admin { service = exec { priv-lvl = 15 } }
-user = idle {
-    service = exec {
-        priv-lvl = 1
-        optional idletime = 10
-    }
-}
-user = fred {
-    service = ppp protocol = ip {
-        addr=131.108.12.11
-        addr=131.108.12.12
-        inacl=101
-        optional outacl=102
-    }
-    cmd = telnet {
-        permit 131\.108\.13\.[0-9]+
-        permit 128\.[0-9]+\.12\.3
-    }
-    cmd = show { permit ^version  deny .* }
-}
-user = juniper {
-    service = junos-exec {
-        default attribute = permit
-        allow-commands = ^show
-        optional deny-commands = ^request
-    }
-}
-user = generous { default service = permit cmd = reload { deny } cmd = show { permit ^version } }
-user = slim { service = slip { inacl = 7 } }
-user = away { acl = office default service = permit }
-group = base {
-    default service = permit
-    service = exec { priv-lvl = 3 timeout = 5 }
-    cmd = show { deny ^run permit .* }
-}
-user = heir { member = base }
-user = rebel { member = base service = exec { priv-lvl = 4 } cmd = show { permit ^run } }
-user = DEFAULT { service = exec { priv-lvl = 1 } }
-"#;
+const USUAL_CLIENT: &str = "203.0.113.9";
 
-fn answer(configuration: &str, user: &str, args: &[&str]) -> String {
-    answer_to(configuration, AuthenMethod::TacacsPlus, user, args)
+fn policy(configuration: &str) -> Policy {
+    let loaded = crate::conf::compile(Path::new("test.conf"), configuration.into());
+    loaded.unwrap_or_else(|error| panic!("{error}")).policy
 }
 
-fn answer_to(
-    configuration: &str,
-    authen_method: AuthenMethod,
-    user: &str,
-    args: &[&str],
-) -> String {
-    let loaded = crate::conf::compile(Path::new("test.conf"), configuration.into())
-        .unwrap_or_else(|error| panic!("{error}"));
+/// The answer to `USER: ARGUMENTS`, of a program too if there is one.
+fn answer(policy: &Policy, method: AuthenMethod, question: &str, program: Option<&str>) -> String {
+    let (who, args) = question.split_once(": ").unwrap();
+    let (user, address) = who.split_once('@').unwrap_or((who, USUAL_CLIENT));
+    let address = address.parse().unwrap();
     let mut buf = ArgumentsBuf::new();
-    for arg in args {
+    for arg in args.split(", ") {
         buf.push_raw(arg.as_bytes()).unwrap();
     }
     let request = AuthorRequest {
-        authen_method,
+        authen_method: method,
         priv_lvl: PrivLvl::USER,
         authen_type: AuthenType::Ascii,
         authen_service: AuthenService::Login,
@@ -76,11 +36,47 @@ fn answer_to(
         rem_addr: b"10.9.8.7",
         args: buf.as_arguments(),
     };
-    let address = IpAddr::from([203, 0, 113, 9]);
-    let Verdict::Decided(decision) = decide(&loaded.policy, address, &request) else {
-        panic!("no program decides here");
+    match (decide(policy, address, &request), program) {
+        (Verdict::Decided(decision), None) => shown(&decision),
+        (Verdict::Decided(_), Some(_)) => "no program was asked".to_owned(),
+        (Verdict::Ask(errand), None) => format!("a program was asked: {:?}", errand.callout),
+        (Verdict::Ask(errand), Some(program)) => ask(errand, user, program),
+    }
+}
+
+/// `PROGRAM AND ITS WORDS <STANDARD INPUT> CODE [STANDARD OUTPUT] STANDARD ERROR`.
+fn ask(errand: Errand, user: &str, program: &str) -> String {
+    let (expected, end) = program.split_once("> ").unwrap();
+    let called = called(&errand, user);
+    if called != expected {
+        return format!("the program was called as {called}>");
+    }
+    let (code, rest) = end.split_once(" [").unwrap();
+    let (stdout, stderr) = rest.split_once(']').unwrap();
+    let outcome = Outcome {
+        code: code.parse().ok(),
+        stdout: stdout.replace(", ", "\n").into_bytes(),
+        stderr: stderr.as_bytes().to_vec(),
     };
-    shown(&decision)
+    shown(&errand.then.conclude(&outcome))
+}
+
+fn called(errand: &Errand, user: &str) -> String {
+    let Callout::Words(words) = errand.callout.as_ref() else {
+        return "a shell".to_owned();
+    };
+    let words = Callout::fill(words, |variable| match variable {
+        Variable::User => user.as_bytes(),
+        Variable::Name | Variable::Ip => USUAL_CLIENT.as_bytes(),
+        Variable::Port => b"tty1",
+        Variable::Address => b"10.9.8.7",
+        Variable::Priv | Variable::Type | Variable::Service => b"1",
+        Variable::Method => b"6",
+        Variable::Status => errand.status.as_bytes(),
+    });
+    let words = String::from_utf8(words.join(&b' ')).unwrap();
+    let stdin = String::from_utf8(errand.stdin.clone()).unwrap();
+    format!("{words} <{}", stdin.trim_end().replace('\n', ", "))
 }
 
 fn shown(decision: &Decision) -> String {
@@ -90,223 +86,76 @@ fn shown(decision: &Decision) -> String {
         .raw()
         .map(String::from_utf8_lossy)
         .collect();
-    format!("{} [{}]", decision.status, list.join(", "))
+    let mut shown = format!("{} [{}]", decision.status, list.join(", "));
+    if !decision.server_msg.is_empty() {
+        shown.push_str(&format!(" \"{}\"", decision.server_msg));
+    }
+    if !decision.data.is_empty() {
+        shown.push_str(&format!(" ({})", decision.data));
+    }
+    shown
+}
+
+/// Configurations and their rows, each row with the number of its line.
+fn table() -> Vec<(String, Vec<(usize, &'static str)>)> {
+    let mut table: Vec<(String, Vec<_>)> = Vec::new();
+    let mut in_rows = true;
+    for (number, line) in (1..).zip(TABLE.lines()) {
+        match (table.last_mut(), line) {
+            (_, line) if line.starts_with("== ") => {
+                table.push((String::new(), Vec::new()));
+                in_rows = false;
+            }
+            (Some(_), "--") => in_rows = true,
+            (Some((text, _)), line) if !in_rows => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            (Some((_, rows)), line) if !line.is_empty() => rows.push((number, line)),
+            _ => {}
+        }
+    }
+    table
 }
 
 #[test]
 fn every_row_of_the_table_is_answered_exactly() {
-    let lines = [
-        // A shell's start.
-        ("admin", "service=shell cmd=", "PASS_ADD [priv-lvl=15]"),
-        ("admin", "service=shell cmd*", "PASS_ADD [priv-lvl=15]"),
-        ("admin", "service=shell cmd= priv-lvl=15", "PASS_ADD []"),
-        ("admin", "service=shell cmd= priv-lvl=7", "FAIL []"),
-        (
-            "admin",
-            "service=shell cmd= priv-lvl*7",
-            "PASS_REPL [service=shell, cmd=, priv-lvl=15]",
-        ),
-        (
-            "admin",
-            "service=shell cmd= priv-lvl*15",
-            "PASS_REPL [service=shell, cmd=, priv-lvl=15]",
-        ),
-        (
-            "idle",
-            "service=shell cmd= idletime*",
-            "PASS_REPL [service=shell, cmd=, idletime*10, priv-lvl=1]",
-        ),
-        (
-            "idle",
-            "service=shell cmd= idletime*10",
-            "PASS_REPL [service=shell, cmd=, idletime*10, priv-lvl=1]",
-        ),
-        (
-            "idle",
-            "service=shell cmd= idletime=99",
-            "PASS_ADD [priv-lvl=1]",
-        ),
-        (
-            "idle",
-            "service=shell cmd= shell:roles*",
-            "PASS_REPL [service=shell, cmd=, priv-lvl=1]",
-        ),
-        ("idle", "service=shell cmd= shell:roles=x", "FAIL []"),
-        ("fred", "service=shell cmd=", "PASS_ADD []"),
-        ("generous", "service=shell cmd=", "PASS_ADD []"),
-        ("slim", "service=shell cmd=", "FAIL []"),
-        (
-            "nobody-knows",
-            "service=shell cmd=",
-            "PASS_ADD [priv-lvl=1]",
-        ),
-        ("", "service=shell cmd=", "PASS_ADD [priv-lvl=1]"),
-        // Network services.
-        (
-            "fred",
-            "service=ppp protocol=ip",
-            "PASS_ADD [addr=131.108.12.11, inacl=101]",
-        ),
-        (
-            "fred",
-            "service=ppp protocol=ip addr=131.108.12.12",
-            "PASS_ADD [inacl=101]",
-        ),
-        ("fred", "service=ppp protocol=ip addr=1.1.1.1", "FAIL []"),
-        (
-            "fred",
-            "service=ppp protocol=ip addr*1.1.1.1",
-            "PASS_REPL [service=ppp, protocol=ip, addr=131.108.12.11, inacl=101]",
-        ),
-        (
-            "fred",
-            "service=ppp protocol=ip addr*131.108.12.12",
-            "PASS_REPL [service=ppp, protocol=ip, addr=131.108.12.12, inacl=101]",
-        ),
-        (
-            "fred",
-            "service=ppp protocol=ip outacl*",
-            "PASS_REPL [service=ppp, protocol=ip, outacl*102, addr=131.108.12.11, inacl=101]",
-        ),
-        (
-            "fred",
-            "service=ppp protocol=ip outacl=7",
-            "PASS_ADD [addr=131.108.12.11, inacl=101]",
-        ),
-        ("fred", "service=ppp protocol=lcp", "PASS_ADD []"),
-        ("fred", "service=ppp protocol=ipx", "FAIL []"),
-        ("slim", "service=ppp protocol=lcp", "FAIL []"),
-        ("slim", "service=slip", "PASS_ADD [inacl=7]"),
-        ("slim", "service=arap", "FAIL []"),
-        ("generous", "service=ppp protocol=ip", "PASS_ADD []"),
-        ("generous", "service=anything x=y", "PASS_ADD []"),
-        (
-            "juniper",
-            "service=junos-exec foo=bar deny-commands*",
-            "PASS_REPL [service=junos-exec, foo=bar, deny-commands*^request, allow-commands=^show]",
-        ),
-        (
-            "juniper",
-            "service=junos-exec foo*bar",
-            "PASS_ADD [allow-commands=^show]",
-        ),
-        ("juniper", "service=exec", "FAIL []"),
-        // Commands.
-        (
-            "fred",
-            "service=shell cmd=show cmd-arg=version cmd-arg=<cr>",
-            "PASS_ADD []",
-        ),
-        ("fred", "service=shell cmd=show cmd-arg=system", "FAIL []"),
-        (
-            "fred",
-            "service=shell cmd=telnet cmd-arg=131.108.13.7",
-            "PASS_ADD []",
-        ),
-        (
-            "fred",
-            "service=shell cmd=telnet cmd-arg=131.108.14.7",
-            "FAIL []",
-        ),
-        ("fred", "service=shell cmd=telnet", "FAIL []"),
-        ("fred", "service=shell cmd=reload", "FAIL []"),
-        ("generous", "service=shell cmd=write", "PASS_ADD []"),
-        ("generous", "service=shell cmd=reload", "FAIL []"),
-        ("generous", "service=shell cmd=show cmd-arg=run", "FAIL []"),
-        ("nobody-knows", "service=shell cmd=show", "FAIL []"),
-        // Inheritance: the nearest block wins, whole.
-        (
-            "heir",
-            "service=shell cmd=",
-            "PASS_ADD [priv-lvl=3, timeout=5]",
-        ),
-        ("rebel", "service=shell cmd=", "PASS_ADD [priv-lvl=4]"),
-        ("heir", "service=shell cmd=show cmd-arg=run", "FAIL []"),
-        ("rebel", "service=shell cmd=show cmd-arg=run", "PASS_ADD []"),
-        ("rebel", "service=shell cmd=show cmd-arg=version", "FAIL []"),
-        ("rebel", "service=shell cmd=other", "PASS_ADD []"),
-        // Who may not ask from here.
-        ("away", "service=shell cmd=", "FAIL []"),
-        // What makes no sense.
-        ("admin", "cmd=", "ERROR []"),
-        ("admin", "service=shell", "ERROR []"),
-        ("admin", "service=ppp", "ERROR []"),
-        ("admin", "service=shell service=ppp cmd=", "FAIL []"),
-        (
-            "admin",
-            "service=shell cmd= priv-lvl*1 priv-lvl*15",
-            "FAIL []",
-        ),
-    ];
-    for (user, request, expected) in lines {
-        let args: Vec<&str> = request.split(' ').collect();
-        assert_eq!(
-            answer(CONFIGURATION, user, &args),
-            expected,
-            "{user}: {request}"
-        );
+    let mut rows_read = 0;
+    let mut wrong = Vec::new();
+    for (configuration, rows) in table() {
+        let policy = policy(&configuration);
+        for (number, row) in rows {
+            let parts: Vec<&str> = row.split(" => ").collect();
+            let (question, program, expected) = match parts.as_slice() {
+                [question, expected] => (question, None, expected),
+                [question, program, expected] => (question, Some(*program), expected),
+                _ => panic!("line {number} is no row: {row}"),
+            };
+            let answer = answer(&policy, AuthenMethod::TacacsPlus, question, program);
+            if answer != **expected {
+                wrong.push(format!("line {number}: {row}\n    gives {answer}"));
+            }
+            rows_read += 1;
+        }
     }
-}
-
-#[test]
-fn without_a_default_entry_an_unknown_user_gets_nothing() {
-    let configuration =
-        "key = \"a secret of more than sixteen\" user = a { default service = permit }";
-    assert_eq!(
-        answer(configuration, "b", &["service=shell", "cmd="]),
-        "FAIL []"
-    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(rows_read >= 150, "only {rows_read} rows were read");
 }
 
 #[test]
 fn how_the_client_says_the_user_was_authenticated_changes_nothing() {
     // RFC 8907 section 6.1: the field is the client's claim.
-    let args = ["service=shell", "cmd=", "priv-lvl*7"];
-    let expected = answer(CONFIGURATION, "admin", &args);
-    for method in [
-        AuthenMethod::None,
-        AuthenMethod::Line,
-        AuthenMethod::Guest,
-        AuthenMethod::Local,
-    ] {
-        assert_eq!(answer_to(CONFIGURATION, method, "admin", &args), expected);
-    }
-}
-
-#[test]
-fn a_programs_end_means_what_the_manual_page_says() {
-    let outcome = |code| Outcome {
-        code,
-        stdout: b"a=1\r\nb*2\n".to_vec(),
-        stderr: b"no\x1b[2J way\n".to_vec(),
-    };
-    let conclude = |before: bool, is_command: bool, code| {
-        let proposed = (!before).then(Decision::pass_add);
-        let then = Then {
-            is_command,
-            proposed,
-        };
-        let decision = then.conclude(&outcome(code));
-        format!("{} {}", shown(&decision), decision.server_msg)
-    };
-    let repl = "PASS_REPL [a=1, b*2] ";
-    for (before, is_command, code, expected) in [
-        (true, false, Some(0), "PASS_ADD [] "),
-        (true, false, Some(1), "FAIL [] no [2J way"),
-        (true, false, Some(2), repl),
-        (true, true, Some(2), "ERROR [] no [2J way"),
-        (true, false, Some(3), "FAIL [a=1, b*2] no [2J way"),
-        (true, false, Some(4), "ERROR [] no [2J way"),
-        (true, false, None, "ERROR [] no [2J way"),
-        (false, false, Some(0), "PASS_ADD [] "),
-        (false, false, Some(1), "FAIL [] no [2J way"),
-        (false, false, Some(2), repl),
-        (false, true, Some(2), "ERROR [] no [2J way"),
-        (false, false, Some(3), "ERROR [] no [2J way"),
-        (false, false, Some(127), "ERROR [] no [2J way"),
-        (false, false, None, "ERROR [] no [2J way"),
-    ] {
-        let answer = conclude(before, is_command, code);
-        assert_eq!(answer, expected, "before: {before}, code {code:?}");
+    let (configuration, rows) = table().swap_remove(0);
+    let policy = policy(&configuration);
+    for (_, row) in rows {
+        let (question, expected) = row.split_once(" => ").unwrap();
+        for method in [
+            AuthenMethod::None,
+            AuthenMethod::Line,
+            AuthenMethod::Guest,
+            AuthenMethod::Local,
+        ] {
+            assert_eq!(answer(&policy, method, question, None), expected, "{row}");
+        }
     }
 }

@@ -13,6 +13,7 @@
 //! | `compile` | names resolved, inheritance flattened |
 //! | [`callout`] | command lines of programs that take part |
 //! | `pattern` | regular expressions |
+//! | `posix` | their dialect |
 //! | `author` | the authorization algorithm |
 //! | `login` | credentials and their comparison |
 //! | `session` | the state machine of a session |
@@ -25,6 +26,9 @@ mod compile;
 pub mod draft;
 mod login;
 mod pattern;
+mod posix;
+#[cfg(test)]
+mod regcomp_sys;
 mod session;
 pub mod settings;
 pub mod throttle;
@@ -115,8 +119,14 @@ pub struct Rules(Vec<(Permission, Arc<Pattern>)>);
 
 impl Rules {
     fn permits(&self, text: &[u8]) -> bool {
-        let decided = self.0.iter().find(|(_, pattern)| pattern.matches(text));
-        decided.is_some_and(|(permission, _)| *permission == Permission::Permit)
+        for (permission, pattern) in &self.0 {
+            match pattern.matches(text) {
+                Some(false) => {}
+                Some(true) => return *permission == Permission::Permit,
+                None => return false,
+            }
+        }
+        false
     }
 }
 

@@ -1,323 +1,213 @@
-//! POSIX extended regular expressions, searched for anywhere in a text.
+//! Expressions of access lists and commands, searched for anywhere in a text.
 //!
-//! Owns the translation of that dialect into the `regex` crate's, which matches
-//! in linear time. Where the two disagree the expression means here what it means
-//! to the C library's regcomp(3), or is an error; never something else.
+//! Owns how they are matched: in linear time, and where a comparison of bytes does,
+//! without a machine. A file may hold a hundred thousand; most of them never see a
+//! text, so a machine is built when its expression is first looked for.
 
-use regex::bytes::{Regex, RegexBuilder};
+use std::sync::OnceLock;
 
-/// Bound on one compiled expression: a larger one is an error at load.
-const SIZE_LIMIT: usize = 1 << 20;
+use regex_automata::meta;
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
-/// A compiled expression. Plain words, most of what files hold, need no machine.
+use super::posix::Translator;
+
+/// Bound on the states of one machine: a larger expression is an error at load. With
+/// a text of a packet's size the worst of them still answers within a second or two.
+const SIZE_LIMIT: usize = 10_000;
+
+/// An expression that is known to have a meaning.
 #[derive(Debug)]
 pub(super) struct Pattern(Matcher);
 
 #[derive(Debug)]
 enum Matcher {
+    /// Matches every text.
     Anything,
     Contains {
-        word: Vec<u8>,
+        word: Box<[u8]>,
         at_start: bool,
         at_end: bool,
     },
-    Search(Regex),
+    Search(Box<Machine>),
 }
 
 impl Pattern {
-    /// Compiles an expression.
+    /// Reads an expression.
     ///
     /// # Errors
     ///
     /// What is wrong with it, for a person.
     pub(super) fn new(posix: &[u8]) -> Result<Self, String> {
-        let translated = Translator::new(posix).translate()?;
-        if let Some(matcher) = plain(posix) {
-            return Ok(Self(matcher));
+        let text = Translator::new(posix).translate()?;
+        let hir = parse(&text)?;
+        if size(&hir) > SIZE_LIMIT {
+            return Err("it is too large".to_owned());
         }
-        let regex = RegexBuilder::new(&translated)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .size_limit(SIZE_LIMIT)
-            .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-                other => other
-                    .to_string()
-                    .lines()
-                    .last()
-                    .unwrap_or("syntax")
-                    .trim_start_matches("error: ")
-                    .to_owned(),
-            })?;
-        Ok(Self(Matcher::Search(regex)))
+        let machine = || {
+            Matcher::Search(Box::new(Machine {
+                text: text.into(),
+                built: OnceLock::new(),
+            }))
+        };
+        Ok(Self(plain(&hir).unwrap_or_else(machine)))
     }
 
-    /// Whether the expression matches anywhere in `text`.
-    pub(super) fn matches(&self, text: &[u8]) -> bool {
-        match &self.0 {
+    /// Whether the expression matches anywhere in `text`; `None` if that cannot be told,
+    /// which [`size`] rules out.
+    pub(super) fn matches(&self, text: &[u8]) -> Option<bool> {
+        Some(match &self.0 {
             Matcher::Anything => true,
             Matcher::Contains {
                 word,
-                at_start: true,
-                at_end: true,
-            } => text == word.as_slice(),
-            Matcher::Contains {
-                word,
-                at_start: true,
-                ..
-            } => text.starts_with(word),
-            Matcher::Contains {
-                word, at_end: true, ..
-            } => text.ends_with(word),
-            Matcher::Contains { word, .. } => text
-                .windows(word.len())
-                .any(|window| window == word.as_slice()),
-            Matcher::Search(regex) => regex.is_match(text),
-        }
-    }
-}
-
-/// The expression without a machine, if it is `.*` or plain words between anchors.
-fn plain(posix: &[u8]) -> Option<Matcher> {
-    if posix.is_empty() || posix == b".*" {
-        return Some(Matcher::Anything);
-    }
-    let (at_start, rest) = match posix {
-        [b'^', rest @ ..] => (true, rest),
-        _ => (false, posix),
-    };
-    let (at_end, rest) = match rest {
-        [rest @ .., b'$'] => (true, rest),
-        _ => (false, rest),
-    };
-    let is_plain = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'_' | b'/' | b':' | b',')
-    };
-    let plain = !rest.is_empty() && rest.iter().all(is_plain);
-    plain.then(|| Matcher::Contains {
-        word: rest.to_vec(),
-        at_start,
-        at_end,
-    })
-}
-
-/// Where the last thing that a repetition can apply to begins in the output.
-#[derive(Clone, Copy)]
-enum Last {
-    /// Nothing: a repetition here is an error.
-    Nothing,
-    /// Something, at this offset.
-    Atom(usize),
-    /// Something already repeated, so that another repetition needs a group around it:
-    /// `a+?` means `(a+)?` here and "lazy" to the `regex` crate.
-    Repeated(usize),
-}
-
-struct Translator<'a> {
-    input: &'a [u8],
-    at: usize,
-    out: String,
-    last: Last,
-    /// Offsets where open groups begin.
-    groups: Vec<usize>,
-}
-
-impl<'a> Translator<'a> {
-    fn new(input: &'a [u8]) -> Self {
-        Self {
-            input,
-            at: 0,
-            out: String::with_capacity(input.len() + 8),
-            last: Last::Nothing,
-            groups: Vec::new(),
-        }
-    }
-
-    fn translate(mut self) -> Result<String, String> {
-        while let Some(byte) = self.take() {
-            match byte {
-                b'\\' => self.escape()?,
-                b'[' => self.bracket()?,
-                b'(' => {
-                    self.groups.push(self.out.len());
-                    self.out.push_str("(?:");
-                    self.last = Last::Nothing;
-                }
-                b')' => match self.groups.pop() {
-                    Some(start) => {
-                        self.out.push(')');
-                        self.last = Last::Atom(start);
-                    }
-                    // An unmatched one stands for itself.
-                    None => self.literal(b')'),
-                },
-                b'|' => {
-                    self.out.push('|');
-                    self.last = Last::Nothing;
-                }
-                b'^' | b'$' => {
-                    self.edge(&char::from(byte).to_string());
-                }
-                b'.' => self.atom("."),
-                b'*' | b'+' | b'?' => self.repeat(&char::from(byte).to_string())?,
-                b'{' => {
-                    let interval = self.interval().ok_or("a '{' that begins no '{2,3}'")?;
-                    self.repeat(&interval)?;
-                }
-                other => self.literal(other),
-            }
-        }
-        if self.groups.is_empty() {
-            Ok(self.out)
-        } else {
-            Err("'(' without ')'".to_owned())
-        }
-    }
-
-    fn take(&mut self) -> Option<u8> {
-        let byte = self.input.get(self.at).copied();
-        self.at += usize::from(byte.is_some());
-        byte
-    }
-
-    fn atom(&mut self, text: &str) {
-        self.last = Last::Atom(self.out.len());
-        self.out.push_str(text);
-    }
-
-    /// A place between characters, which cannot be repeated.
-    fn edge(&mut self, text: &str) {
-        self.last = Last::Nothing;
-        self.out.push_str(text);
-    }
-
-    fn literal(&mut self, byte: u8) {
-        self.last = Last::Atom(self.out.len());
-        push_literal(&mut self.out, byte);
-    }
-
-    fn repeat(&mut self, operator: &str) -> Result<(), String> {
-        match self.last {
-            Last::Nothing => return Err(format!("nothing before '{operator}' to repeat")),
-            Last::Atom(start) => self.last = Last::Repeated(start),
-            Last::Repeated(start) => {
-                self.out.insert_str(start, "(?:");
-                self.out.push(')');
-            }
-        }
-        self.out.push_str(operator);
-        Ok(())
-    }
-
-    /// `{2}`, `{2,}`, `{,3}`, `{2,3}` after the brace.
-    fn interval(&mut self) -> Option<String> {
-        let rest = self.input.get(self.at..)?;
-        let end = rest.iter().position(|byte| *byte == b'}')?;
-        let inside = std::str::from_utf8(rest.get(..end)?).ok()?;
-        let (low, high) = inside.split_once(',').unwrap_or((inside, inside));
-        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if inside.is_empty() || !is_number(low) || !is_number(high) {
-            return None;
-        }
-        self.at += end + 1;
-        let low = if low.is_empty() { "0" } else { low };
-        Some(if inside.contains(',') {
-            format!("{{{low},{high}}}")
-        } else {
-            format!("{{{low}}}")
+                at_start,
+                at_end,
+            } => match (at_start, at_end) {
+                (true, true) => text == &**word,
+                (true, false) => text.starts_with(word),
+                (false, true) => text.ends_with(word),
+                (false, false) => text.windows(word.len()).any(|window| window == &**word),
+            },
+            Matcher::Search(machine) => return machine.is_match(text),
         })
     }
+}
 
-    fn escape(&mut self) -> Result<(), String> {
-        match self.take() {
-            None => Err("a backslash at its end".to_owned()),
-            Some(b'1'..=b'9') => Err("back references are not supported".to_owned()),
-            // GNU's names for classes and edges.
-            Some(class @ (b'w' | b'W' | b's' | b'S')) => {
-                self.atom(&format!("\\{}", char::from(class)));
-                Ok(())
-            }
-            Some(edge @ (b'b' | b'B' | b'<' | b'>')) => {
-                self.edge(&format!("\\{}", char::from(edge)));
-                Ok(())
-            }
-            Some(b'`') => {
-                self.edge("\\A");
-                Ok(())
-            }
-            Some(b'\'') => {
-                self.edge("\\z");
-                Ok(())
-            }
-            Some(other) => {
-                self.literal(other);
-                Ok(())
-            }
-        }
-    }
+/// An expression in the crate's dialect, and its machine once somebody asked.
+#[derive(Debug)]
+struct Machine {
+    text: Box<str>,
+    built: OnceLock<Option<meta::Regex>>,
+}
 
-    /// `[...]`: a backslash in it is a backslash, a first `]` is a `]`.
-    fn bracket(&mut self) -> Result<(), String> {
-        const OPEN: &str = "'[' without ']'";
-        let start = self.out.len();
-        self.out.push('[');
-        if self.input.get(self.at) == Some(&b'^') {
-            self.at += 1;
-            self.out.push('^');
-        }
-        let first = self.at;
-        // Whether a range can begin with what was read last.
-        let mut after_one = false;
-        loop {
-            match self.take().ok_or(OPEN)? {
-                b']' if self.at - 1 > first => break,
-                b'[' if matches!(self.input.get(self.at), Some(b':')) => {
-                    let rest = self.input.get(self.at..).unwrap_or_default();
-                    let end = rest.windows(2).position(|pair| pair == b":]").ok_or(OPEN)?;
-                    let class = rest
-                        .get(..end + 2)
-                        .and_then(|class| std::str::from_utf8(class).ok())
-                        .ok_or(OPEN)?;
-                    self.out.push('[');
-                    self.out.push_str(class);
-                    self.at += end + 2;
-                    after_one = false;
-                    continue;
-                }
-                b'[' if matches!(self.input.get(self.at), Some(b'.' | b'=')) => {
-                    return Err("collating elements are not supported".to_owned());
-                }
-                // A range, unless it stands first or last. Its end is taken here: the
-                // `regex` crate gives `--` in a set a meaning of its own.
-                b'-' if self.at - 1 > first && self.input.get(self.at) != Some(&b']') => {
-                    let end = self.take().ok_or(OPEN)?;
-                    let is_name =
-                        end == b'[' && matches!(self.input.get(self.at), Some(b':' | b'.' | b'='));
-                    if !after_one || is_name {
-                        return Err("a '-' in '[...]' that is between no two characters".to_owned());
-                    }
-                    self.out.push('-');
-                    push_literal(&mut self.out, end);
-                    after_one = false;
-                    continue;
-                }
-                other => push_literal(&mut self.out, other),
-            }
-            after_one = true;
-        }
-        self.out.push(']');
-        self.last = Last::Atom(start);
-        Ok(())
+impl Machine {
+    fn is_match(&self, text: &[u8]) -> Option<bool> {
+        let built = self.built.get_or_init(|| build(&self.text));
+        built.as_ref().map(|machine| machine.is_match(text))
     }
 }
 
-fn push_literal(out: &mut String, byte: u8) {
-    if byte.is_ascii_alphanumeric() {
-        out.push(char::from(byte));
-    } else {
-        out.push_str(&format!("\\x{byte:02x}"));
+/// Without automata that are made while matching: they take more memory than texts of
+/// a line are worth, and a second machine that reads backwards.
+fn build(text: &str) -> Option<meta::Regex> {
+    let config = meta::Config::new()
+        .hybrid(false)
+        .dfa(false)
+        .utf8_empty(false);
+    let hir = parse(text).ok()?;
+    meta::Builder::new()
+        .configure(config)
+        .build_from_hir(&hir)
+        .ok()
+}
+
+fn parse(text: &str) -> Result<Hir, String> {
+    ParserBuilder::new()
+        .unicode(false)
+        .utf8(false)
+        .dot_matches_new_line(true)
+        .build()
+        .parse(text)
+        .map_err(|error| match error {
+            regex_syntax::Error::Parse(error) => error.kind().to_string(),
+            regex_syntax::Error::Translate(error) => error.kind().to_string(),
+            other => other.to_string(),
+        })
+}
+
+/// No fewer states than its machine has.
+fn size(hir: &Hir) -> usize {
+    let sum = |parts: &[Hir]| {
+        let sizes = parts.iter().map(size);
+        sizes.fold(1, usize::saturating_add)
+    };
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len() + 1,
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len().saturating_mul(8),
+        HirKind::Capture(capture) => size(&capture.sub).saturating_add(2),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => sum(parts),
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min).max(repetition.min);
+            let times = usize::try_from(times).unwrap_or(usize::MAX).max(1);
+            let once = size(&repetition.sub).saturating_add(2);
+            once.saturating_mul(times)
+        }
     }
+}
+
+/// The expression without a machine, if it is words between anchors, or matches
+/// whatever it is given.
+fn plain(hir: &Hir) -> Option<Matcher> {
+    let mut parts = match hir.kind() {
+        HirKind::Concat(parts) => parts.as_slice(),
+        _ => std::slice::from_ref(hir),
+    };
+    let mut at_start = false;
+    let mut at_end = false;
+    if let [first, rest @ ..] = parts
+        && is_look(first, Look::Start)
+    {
+        at_start = true;
+        parts = rest;
+    }
+    if let [rest @ .., last] = parts
+        && is_look(last, Look::End)
+    {
+        at_end = true;
+        parts = rest;
+    }
+    // `.*` at an end takes whatever there is, up to the anchor if there is one.
+    if let [rest @ .., last] = parts
+        && is_anything(last)
+    {
+        at_end = false;
+        parts = rest;
+    }
+    if let [first, rest @ ..] = parts
+        && is_anything(first)
+    {
+        at_start = false;
+        parts = rest;
+    }
+    match parts {
+        [] if !(at_start && at_end) => Some(Matcher::Anything),
+        [only] => match only.kind() {
+            HirKind::Literal(literal) => Some(Matcher::Contains {
+                word: literal.0.clone(),
+                at_start,
+                at_end,
+            }),
+            // What may match nothing does so somewhere, wherever it has to begin.
+            _ if !(at_start && at_end) && may_be_empty(only) => Some(Matcher::Anything),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_look(hir: &Hir, look: Look) -> bool {
+    matches!(hir.kind(), HirKind::Look(found) if *found == look)
+}
+
+/// `.*`.
+fn is_anything(hir: &Hir) -> bool {
+    let HirKind::Repetition(repetition) = hir.kind() else {
+        return false;
+    };
+    let every_byte = match repetition.sub.kind() {
+        HirKind::Class(Class::Bytes(class)) => {
+            matches!(class.ranges(), [range] if (range.start(), range.end()) == (0, 255))
+        }
+        _ => false,
+    };
+    every_byte && repetition.min == 0 && repetition.max.is_none()
+}
+
+fn may_be_empty(hir: &Hir) -> bool {
+    let properties = hir.properties();
+    properties.minimum_len() == Some(0) && properties.look_set().is_empty()
 }
 
 #[cfg(test)]
@@ -328,6 +218,7 @@ mod tests {
         Pattern::new(pattern.as_bytes())
             .unwrap()
             .matches(text.as_bytes())
+            .unwrap()
     }
 
     #[test]
