@@ -102,6 +102,7 @@ fn what_cannot_be_meant_is_an_error() {
             "'|' means something to a shell only",
         ),
         ("user = a { cmd = x { permit (a)\\1 } }", "back references"),
+        ("follow = 192.0.2.1", "unknown directive 'follow'"),
         ("bogus", "unknown directive 'bogus'"),
         ("}", "a directive expected, found '}'"),
         ("logging = loud", "unknown syslog facility 'loud'"),
