@@ -15,3 +15,5 @@ mod effects;
 mod escape;
 pub mod policy;
 mod sys;
+
+pub use sys::crypt;

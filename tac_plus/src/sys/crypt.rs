@@ -46,11 +46,18 @@ pub(crate) fn verify(password: &[u8], hash: &[u8]) -> bool {
 /// The hash of a password with a new salt, of the kind that `like` is if that is
 /// one of today, else of the system's favourite. `None` if the system cannot.
 pub(crate) fn hash(password: &[u8], like: &[u8]) -> Option<Secret> {
-    const TODAY: [&[u8]; 3] = [b"$y$", b"$6$", b"$2b$"];
-    let prefix = TODAY.iter().find(|prefix| like.starts_with(prefix));
-    let prefix = prefix.and_then(|prefix| CString::new(*prefix).ok());
+    const TODAY: [&CStr; 3] = [c"$y$", c"$6$", c"$2b$"];
+    let prefix = TODAY
+        .iter()
+        .find(|prefix| like.starts_with(prefix.to_bytes()));
+    hash_as(password, prefix.copied())
+}
+
+/// The hash of a password with a new salt, of the kind with this prefix, or of the
+/// system's favourite. `None` if the system cannot.
+pub fn hash_as(password: &[u8], prefix: Option<&CStr>) -> Option<Secret> {
     let mut setting = [0; SETTING];
-    let prefix = prefix.as_deref().map_or(std::ptr::null(), CStr::as_ptr);
+    let prefix = prefix.map_or(std::ptr::null(), CStr::as_ptr);
     // SAFETY: `prefix` is null or a string that outlives the call; no random bytes
     // asks the library to take the system's; `setting` has the size that is told.
     let made = unsafe {
@@ -72,7 +79,9 @@ pub(crate) fn hash(password: &[u8], like: &[u8]) -> Option<Secret> {
     )
 }
 
-fn crypt(password: &[u8], setting: &[u8]) -> Option<Secret> {
+/// What crypt(3) makes of a password and a setting: a salt with whatever chooses the
+/// kind. `None` if it makes nothing.
+pub fn crypt(password: &[u8], setting: &[u8]) -> Option<Secret> {
     if password.len() >= LONGEST || setting.is_empty() {
         return None;
     }

@@ -10,7 +10,7 @@
 //! | [`pam`] | PAM, as an application |
 #![allow(unsafe_code, reason = "calls into C libraries")]
 
-pub(crate) mod crypt;
+pub mod crypt;
 pub(crate) mod pam;
 mod time;
 
