@@ -98,7 +98,7 @@ const WAYS: usize = 4;
 /// Counts that fade. Where there is no room, whoever counts least is forgotten: names
 /// made up by the thousand do not drive out the one that is really attacked.
 pub struct Counters {
-    /// One is taken off each count in this time.
+    /// One is taken off each count in this time, whole seconds of it.
     fades: Duration,
     places: Vec<[Counter; WAYS]>,
 }
@@ -124,10 +124,9 @@ impl Counters {
     /// The count of `who`.
     #[must_use]
     pub fn count(&self, who: u64, now: Duration) -> u32 {
-        let tick = self.tick(now);
-        let set = self.places.get(Self::set(who)).into_iter().flatten();
-        let mut found = set.filter(|counter| counter.who == who);
-        found.next().map_or(0, |counter| counter.at(tick))
+        let mut set = self.places.get(Self::set(who)).into_iter().flatten();
+        let found = set.find(|counter| counter.who == who);
+        found.map_or(0, |counter| counter.at(self.tick(now)))
     }
 
     /// One more; the count with it.
@@ -158,8 +157,7 @@ impl Counters {
     }
 
     fn tick(&self, now: Duration) -> u64 {
-        let ticks = now.as_millis() / self.fades.as_millis().max(1);
-        u64::try_from(ticks).unwrap_or(u64::MAX)
+        now.as_secs() / self.fades.as_secs().max(1)
     }
 
     fn set(who: u64) -> usize {

@@ -133,19 +133,18 @@ impl Session {
         password: &[u8],
         may_ask: bool,
     ) -> Step {
+        // Only a change needs it again.
+        let kept = match login.purpose {
+            Purpose::Change => Secret::from_slice(password),
+            _ => Secret::new(Vec::new()),
+        };
         match login::check_password(policy, &self.client, &login, password, may_ask) {
-            Claim::Settled(result) => {
-                self.decide(policy, today, login, result, Secret::from_slice(password))
-            }
+            Claim::Settled(result) => self.decide(policy, today, login, result, kept),
             Claim::Open(effect, refusal) => {
-                let password = match login.purpose {
-                    Purpose::Change => Secret::from_slice(password),
-                    _ => Secret::new(Vec::new()),
-                };
                 self.state = State::Checking {
                     login,
                     refusal,
-                    password,
+                    password: kept,
                 };
                 Step::Need(effect)
             }
@@ -272,13 +271,15 @@ impl Session {
         if longest.is_zero() {
             return Step::Reply(super::Reply::Authen(answer), Some(line));
         }
-        let client = self.address.to_string();
-        let who = [&login.user, &login.rem_addr, client.as_bytes()];
-        let mut kinds = 0..3_u8;
+        let place = |bytes: &[u8]| (!bytes.is_empty()).then(|| key(bytes));
         self.state = State::Due(answer, line);
         Step::Need(Effect::Count(Attempt {
             passed,
-            who: who.map(|who| key(kinds.next(), who)),
+            who: [
+                place(&login.user),
+                place(&login.rem_addr),
+                Some(key(self.address)),
+            ],
             longest,
         }))
     }
@@ -326,13 +327,10 @@ impl Session {
 
 /// A number for somebody who is counted. One that two share costs them a moment's
 /// patience; nobody can look for one that a certain other has.
-fn key(kind: Option<u8>, who: &[u8]) -> Option<u64> {
-    if who.is_empty() {
-        return None;
-    }
+fn key(who: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (kind, who).hash(&mut hasher);
-    Some(hasher.finish())
+    who.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// RFC 8907 section 5.4.2 wants FAIL for what is known and not supported; section
