@@ -2,16 +2,15 @@
 //!
 //! Owns the command line, which is the original's.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tac_plus::conf;
-use tac_plus::daemon::{Daemon, Log, Setup};
-use tokio::net::{TcpListener, TcpSocket};
+use tac_plus::daemon::{Daemon, Listener, Listening, Log, Source, process};
 
-/// The TACACS+ server (RFC 8907), configured by tac_plus.conf(5).
+/// The TACACS+ server (RFC 8907, RFC 9887), configured by tac_plus.conf(5).
 #[derive(Parser)]
 #[command(name = "tac_plus", version, disable_version_flag = true)]
 struct Options {
@@ -21,12 +20,25 @@ struct Options {
     /// Only check the configuration and print it without its secrets
     #[arg(short = 'P')]
     parse_only: bool,
-    /// Port to listen on; 0 lets the system choose
-    #[arg(short = 'p', value_name = "PORT", default_value_t = 49)]
-    port: u16,
-    /// Address to listen on, may be repeated; all addresses without it
+    /// Port to listen on for plain TCP, 49 without it; 0 lets the system choose
+    #[arg(short = 'p', value_name = "PORT")]
+    port: Option<u16>,
+    /// Address to listen on for plain TCP, may be repeated; without it those of the
+    /// configuration, or all if it has none
     #[arg(short = 'B', value_name = "ADDRESS")]
     bind: Vec<IpAddr>,
+    /// Length of the listen queue
+    #[arg(short = 'm', value_name = "LENGTH")]
+    backlog: Option<i32>,
+    /// Log to a file instead of standard error
+    #[arg(short = 'l', value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// Become this user once the sockets are open
+    #[arg(short = 'U', value_name = "USER")]
+    user: Option<String>,
+    /// Become this group once the sockets are open
+    #[arg(short = 'Q', value_name = "GROUP")]
+    group: Option<String>,
     /// Stay in the foreground (it always does: a service manager puts it into the background)
     #[arg(short = 'G')]
     foreground: bool,
@@ -48,81 +60,72 @@ struct Past {
     /// Stay in the foreground, one process
     #[arg(short = 'g')]
     single_process: bool,
-    /// Log to standard error (it always does)
+    /// Log to standard error (it does so without -l)
     #[arg(short = 't')]
     console: bool,
     /// Look up client names (clients are known by address)
     #[arg(short = 'L')]
     lookup: bool,
-    /// Length of the listen queue
-    #[arg(short = 'm', value_name = "LENGTH")]
-    backlog: Option<u32>,
     /// Agree to single connection mode (it always does)
     #[arg(short = 'S')]
     single_connect: bool,
     /// Refuse SENDPASS (it always does)
     #[arg(short = 's')]
     no_sendpass: bool,
-    /// Log to a file: not supported
-    #[arg(short = 'l', value_name = "FILE", hide = true)]
-    log_file: Option<PathBuf>,
+    /// Write wtmp: nothing is written, sessions are in the accounting records
+    #[arg(short = 'u', value_name = "FILE")]
+    wtmp: Option<PathBuf>,
+    /// Count sessions in a file: nothing is written, there is no maxsess
+    #[arg(short = 'w', value_name = "FILE")]
+    wholog: Option<PathBuf>,
     /// Serve one connection of inetd: not supported
     #[arg(short = 'i', hide = true)]
     inetd: bool,
-    /// Switch user: not supported
-    #[arg(short = 'U', value_name = "USER", hide = true)]
-    user: Option<String>,
-    /// Switch group: not supported
-    #[arg(short = 'Q', value_name = "GROUP", hide = true)]
-    group: Option<String>,
-    /// Write wtmp: not supported
-    #[arg(short = 'u', value_name = "FILE", hide = true)]
-    wtmp: Option<PathBuf>,
-    /// Write a wholog: not supported
-    #[arg(short = 'w', value_name = "FILE", hide = true)]
-    wholog: Option<PathBuf>,
 }
 
 impl Past {
-    /// The flag that cannot be honoured and what to do instead.
-    fn refused(&self) -> Option<&'static str> {
+    /// What the operator of an old command line should know.
+    fn warnings(&self) -> impl Iterator<Item = &'static str> {
         let table = [
             (
-                self.log_file.is_some(),
-                "-l is not supported: log lines go to standard error, redirect that",
-            ),
-            (self.inetd, "-i is not supported: run tac_plus as a service"),
-            (
-                self.user.is_some(),
-                "-U is not supported: let the service manager start tac_plus as that user",
+                !self.debug.is_empty(),
+                "-d has no effect: everything worth a line is logged",
             ),
             (
-                self.group.is_some(),
-                "-Q is not supported: let the service manager start tac_plus with that group",
+                self.lookup,
+                "-L has no effect: clients are known by their address",
             ),
-            (
-                self.wtmp.is_some(),
-                "-u is not supported: there is no wtmp accounting",
-            ),
+            (self.wtmp.is_some(), "-u has no effect: no wtmp is written"),
             (
                 self.wholog.is_some(),
-                "-w is not supported: there is no wholog",
+                "-w has no effect: there is no maxsess to count for",
             ),
         ];
         table
             .into_iter()
-            .find(|(given, _)| *given)
-            .map(|(_, message)| message)
+            .filter_map(|(given, message)| given.then_some(message))
     }
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    let prepared = prepare(&options);
+    // Only now is this the user whose log it is; and a change of user undoes it.
     keep_memory_private();
-    let Ok((log, writer)) = Log::start(None) else {
-        return ExitCode::FAILURE;
+    let path = options
+        .log_file
+        .as_deref()
+        .filter(|_| prepared.is_ok() && !options.parse_only);
+    let (log, writer, opened) = match Log::start(path) {
+        Ok((log, writer)) => (log, writer, Ok(())),
+        Err(error) => match Log::start(None) {
+            Ok((log, writer)) => (log, writer, Err(format!("cannot open the log: {error}"))),
+            Err(_) => return ExitCode::FAILURE,
+        },
     };
-    let result = run(&options, &log);
+    let result = opened
+        .and(prepared)
+        .and_then(|prepared| run(&options, prepared, &log));
     let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -135,18 +138,50 @@ fn main() -> ExitCode {
     code
 }
 
-fn run(options: &Options, log: &Log) -> Result<(), String> {
-    if let Some(message) = options.past.refused() {
-        return Err(message.to_owned());
+/// Does what only the user that starts the server may: opens the sockets that the
+/// configuration and the command line ask for. Then becomes the user that it serves as.
+fn prepare(options: &Options) -> Result<(Listening, Vec<Listener>), String> {
+    if options.past.inetd {
+        return Err("-i is not supported: run tac_plus as a service".to_owned());
     }
+    let listening = Listening {
+        addresses: options.bind.clone(),
+        port: options.port,
+        backlog: options.backlog,
+        inherited: process::inherited_sockets(),
+    };
+    if options.parse_only {
+        return Ok((listening, Vec::new()));
+    }
+    let loaded = conf::load(&options.configuration).map_err(|error| error.to_string())?;
+    let endpoints = listening.endpoints(&loaded.policy.settings)?;
+    let listeners = listening.bind(&endpoints, &[])?;
+    process::become_user(options.user.as_deref(), options.group.as_deref())?;
+    Ok((listening, listeners))
+}
+
+fn run(
+    options: &Options,
+    (listening, listeners): (Listening, Vec<Listener>),
+    log: &Log,
+) -> Result<(), String> {
+    options
+        .past
+        .warnings()
+        .for_each(|warning| log.line(warning));
     if options.parse_only {
         let (normalised, warnings) =
             conf::check(&options.configuration).map_err(|error| error.to_string())?;
         warnings.into_iter().for_each(|warning| log.line(warning));
         return print(&normalised);
     }
-    let descriptors = raise_descriptor_limit(log);
-    let setup = Setup::load(&options.configuration, descriptors)?;
+    let source = Source {
+        path: options.configuration.clone(),
+        descriptors: raise_descriptor_limit(log),
+        listening,
+    };
+    // Read again, by the user that will have to read it at every reload.
+    let setup = source.load()?;
     for warning in &setup.warnings {
         log.line(warning);
     }
@@ -156,17 +191,11 @@ fn run(options: &Options, log: &Log) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let ended = runtime.block_on(async {
-        let listeners = listen(&options.bind, options.port)?;
-        let daemon = Daemon {
-            configuration: options.configuration.clone(),
-            descriptors,
-            setup,
-            log: log.clone(),
-        };
-        let served = daemon.run(listeners).await;
-        served.map_err(|error| format!("cannot serve: {error}"))
-    });
+    let log = log.clone();
+    let daemon = Daemon { source, setup, log };
+    let ended = runtime
+        .block_on(daemon.run(listeners))
+        .map_err(|error| format!("cannot serve: {error}"));
     // Connections that outlived the grace period end here and let go of the log.
     runtime.shutdown_background();
     ended
@@ -177,36 +206,6 @@ fn print(text: &str) -> Result<(), String> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| format!("cannot print: {error}"))
-}
-
-/// The addresses given, or every address of both families.
-fn listen(bind: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, String> {
-    if bind.is_empty() {
-        // A socket on :: takes IPv4 too, unless the host has no IPv6 at all.
-        let everywhere = listen_on(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
-            .or_else(|_| listen_on(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))));
-        return everywhere.map(|listener| vec![listener]);
-    }
-    bind.iter()
-        .map(|address| listen_on(SocketAddr::from((*address, port))))
-        .collect()
-}
-
-fn listen_on(address: SocketAddr) -> Result<TcpListener, String> {
-    const BACKLOG: u32 = 1024;
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    };
-    let listener = socket.and_then(|socket| {
-        socket.set_reuseaddr(true)?;
-        // Replies are small and somebody waits for them. Connections inherit it.
-        socket.set_nodelay(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    });
-    listener.map_err(|error| format!("cannot listen on {address}: {error}"))
 }
 
 /// Keeps every secret out of cores and away from other processes of the same user

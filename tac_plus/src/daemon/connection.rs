@@ -15,13 +15,19 @@ use std::time::Duration;
 use tacacs_common::exchange::server::{Connection, Event, Refusal, Request};
 use tacacs_common::obfuscate::Protection;
 use tacacs_common::packet::{AcctReply, AuthenReply, AuthorReply, Error};
+use tacacs_common::secret::Secret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Shared;
 use super::limits::Limits;
+use super::secrets::Answer;
+use super::setup::Current;
+use super::tls::Certificate;
 use crate::effects::{self, inbox::Inbox};
+use crate::policy::values::Date;
 use crate::policy::{Client, Done, Effect, Input, Policy, Reply, Session, Step};
 
 /// Bytes taken from a socket at once.
@@ -48,11 +54,24 @@ enum Waiting {
     Idle,
 }
 
+/// What shows that the client is who it says.
+enum Proof<'k> {
+    /// It knows one of these.
+    Secrets(&'k [Arc<Secret>]),
+    Certificate(Certificate),
+}
+
+/// Who is at the other end.
+struct Peer<'k> {
+    address: IpAddr,
+    client: Arc<Client>,
+    proof: Proof<'k>,
+}
+
 struct Talk<'k, S> {
     shared: &'k Shared,
     stream: S,
-    address: IpAddr,
-    client: Arc<Client>,
+    peer: Peer<'k>,
     policy: Arc<Policy>,
     limits: Limits,
     connection: Connection<'k, Running>,
@@ -64,46 +83,88 @@ struct Talk<'k, S> {
     refused: bool,
 }
 
-/// Serves a connection from its first byte to its last.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+/// Serves a connection in plain TCP from its first byte to its last.
+pub(super) async fn plain(
     shared: &Shared,
-    stream: S,
+    stream: TcpStream,
     address: IpAddr,
     stop: watch::Receiver<bool>,
 ) {
     let current = shared.current();
-    let policy = Arc::clone(&current.policy);
-    let Some(client) = policy.client(address).cloned() else {
-        shared.log.line(format!(
-            "connection from {address} refused: not a known client"
-        ));
+    let Some(client) = known(shared, &current, address) else {
         return;
     };
-    let Some(secret) = client.keys.first().map(|key| Arc::clone(&key.secret)) else {
+    let keys = client.keys.iter().map(|key| Arc::clone(&key.secret));
+    let secrets: Vec<Arc<Secret>> = keys.collect();
+    let Some((first, others)) = secrets.split_first() else {
         shared.log.line(format!(
             "connection from {address} refused: this client uses TLS only"
         ));
         return;
     };
-    let limits = current.limits;
-    drop(current);
-    let mut talk = Talk {
-        shared,
-        stream,
+    let connection = Connection::with_secrets(first, others, current.limits.connection);
+    let proof = Proof::Secrets(&secrets);
+    let peer = Peer {
         address,
         client,
-        policy,
-        limits,
-        connection: Connection::new(Protection::Obfuscated(&secret), limits.connection),
-        inbox: Inbox::default(),
-        waiting: Waiting::FirstPacket,
-        since: Instant::now(),
-        refused: false,
+        proof,
     };
-    // Whatever ends the conversation early (reset, silence), the client knows it best.
-    if talk.run(stop).await.is_ok() && talk.refused {
-        talk.linger().await;
+    Talk::new(shared, &current, stream, peer, connection)
+        .serve(stop)
+        .await;
+}
+
+/// Serves a connection over TLS, handshake included.
+pub(super) async fn secured(
+    shared: &Shared,
+    stream: TcpStream,
+    address: IpAddr,
+    stop: watch::Receiver<bool>,
+) {
+    let current = shared.current();
+    let Some(client) = known(shared, &current, address) else {
+        return;
+    };
+    let refuse = |why: &dyn std::fmt::Display| {
+        let line = format!("TLS connection from {address} refused: {why}");
+        shared.log.line(line);
+    };
+    let Some(tls) = current
+        .tls
+        .as_ref()
+        .filter(|_| !client.tls_names.is_empty())
+    else {
+        return refuse(&"this client has no 'tls name'");
+    };
+    let handshake = timeout(current.limits.first_packet, tls.accept(stream)).await;
+    let (stream, certificate) = match handshake {
+        Ok(Ok(accepted)) => accepted,
+        Ok(Err(error)) => return refuse(&error),
+        Err(_) => return refuse(&"the handshake takes too long"),
+    };
+    if !certificate.is_one_of(&client.tls_names) {
+        return refuse(&"its certificate has none of the names of this client");
     }
+    let connection = Connection::new(Protection::Clear, current.limits.connection);
+    let proof = Proof::Certificate(certificate);
+    let peer = Peer {
+        address,
+        client,
+        proof,
+    };
+    Talk::new(shared, &current, stream, peer, connection)
+        .serve(stop)
+        .await;
+}
+
+fn known(shared: &Shared, current: &Current, address: IpAddr) -> Option<Arc<Client>> {
+    let client = current.policy.client(address).cloned();
+    if client.is_none() {
+        shared.log.line(format!(
+            "connection from {address} refused: not a known client"
+        ));
+    }
+    client
 }
 
 /// What happened while a connection waited.
@@ -116,15 +177,37 @@ enum Happened {
     Stop,
 }
 
-fn same_key(a: &Client, b: &Client) -> bool {
-    let first = |client: &Client| client.keys.first().map(|key| Arc::clone(&key.secret));
-    match (first(a), first(b)) {
-        (Some(a), Some(b)) => a.expose() == b.expose(),
-        _ => false,
+impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
+    fn new(
+        shared: &'k Shared,
+        current: &Current,
+        stream: S,
+        peer: Peer<'k>,
+        connection: Connection<'k, Running>,
+    ) -> Self {
+        Self {
+            shared,
+            stream,
+            peer,
+            policy: Arc::clone(&current.policy),
+            limits: current.limits,
+            connection,
+            inbox: Inbox::default(),
+            waiting: Waiting::FirstPacket,
+            since: Instant::now(),
+            refused: false,
+        }
     }
-}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
+    async fn serve(mut self, stop: watch::Receiver<bool>) {
+        // Whatever ends the conversation early (reset, silence), the client knows it best.
+        let ended = self.run(stop).await;
+        let says_goodbye = matches!(self.peer.proof, Proof::Certificate(_));
+        if ended.is_ok() && (self.refused || says_goodbye) {
+            self.linger().await;
+        }
+    }
+
     async fn run(&mut self, mut stop: watch::Receiver<bool>) -> io::Result<()> {
         // Both last as long as the connection: setting a timer and a listener up anew
         // for every packet would cost more than its answer.
@@ -241,6 +324,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
                 let results = self.inbox.next(self.limits.write).await;
                 self.resume(results).await;
             }
+            let answered = self.connection.output().len();
             let Some(event) = self.connection.poll() else {
                 break;
             };
@@ -248,7 +332,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
             match event {
                 Event::Refused(refusal) => {
                     self.refused = true;
-                    self.log_refusal(refusal);
+                    if self.is_worth_an_answer(refusal) {
+                        self.log_refusal(refusal);
+                    } else {
+                        self.connection.output().truncate(answered);
+                        self.flush().await?;
+                        return Err(io::ErrorKind::ConnectionAborted.into());
+                    }
                 }
                 Event::Request {
                     session_id,
@@ -260,7 +350,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
                         self.inbox.begin(session_id);
                         Running {
                             policy: Arc::clone(&self.policy),
-                            session: Session::new(self.address, Arc::clone(&self.client)),
+                            session: Session::new(self.peer.address, Arc::clone(&self.peer.client)),
                             since: now,
                         }
                     });
@@ -271,11 +361,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
                         Request::Author(request) => Input::Author(request, version),
                         Request::Acct(request) => Input::Acct(request, version),
                     };
-                    let step =
-                        running
-                            .session
-                            .step(&running.policy, self.shared.today.date(), input);
+                    let today = self.shared.today.date();
+                    let step = running.session.step(&running.policy, today, input);
                     self.perform(session_id, step).await;
+                    if self.waiting == Waiting::FirstPacket {
+                        self.mind_old_secret(today);
+                    }
                 }
             }
             if self.connection.output().len() > FLUSH {
@@ -293,12 +384,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         if Arc::ptr_eq(&current.policy, &self.policy) {
             return;
         }
-        match current.policy.client(self.address) {
-            Some(client) if same_key(client, &self.client) => {
-                self.client = Arc::clone(client);
+        match current.policy.client(self.peer.address) {
+            Some(client) if self.is_still(client) => {
+                self.peer.client = Arc::clone(client);
                 self.policy = Arc::clone(&current.policy);
             }
             _ => self.connection.drain(),
+        }
+    }
+
+    /// Whether what the client has shown is still good.
+    fn is_still(&self, client: &Client) -> bool {
+        match &self.peer.proof {
+            Proof::Secrets(secrets) => {
+                let mut used = secrets.iter().filter(|secret| self.connection.uses(secret));
+                used.any(|used| {
+                    let keys = &mut client.keys.iter();
+                    keys.any(|key| key.secret.expose() == used.expose())
+                })
+            }
+            Proof::Certificate(certificate) => certificate.is_one_of(&client.tls_names),
         }
     }
 
@@ -326,7 +431,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
                         Effect::Record(record) => {
                             self.shared.store.record(record.line, ticket).await;
                         }
-                        effect => self.shared.effects.perform(self.address, effect, ticket),
+                        effect => self
+                            .shared
+                            .effects
+                            .perform(self.peer.address, effect, ticket),
                     };
                 }
             }
@@ -410,7 +518,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         if let Err(error) = sent {
             self.shared.log.line(format!(
                 "reply to {} could not be sent: {error}",
-                self.address
+                self.peer.address
             ));
         }
     }
@@ -421,8 +529,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         }
     }
 
+    /// Whether whoever sends wrong secrets is still told so.
+    fn is_worth_an_answer(&self, refusal: Refusal) -> bool {
+        let Refusal::Packet(error) = refusal else {
+            return true;
+        };
+        if !error.suggests_wrong_secret() || matches!(self.peer.proof, Proof::Certificate(_)) {
+            return true;
+        }
+        let address = self.peer.address;
+        let now = Instant::now().into_std();
+        match self.shared.secrets.wrong(address, now) {
+            Answer::Error => return true,
+            Answer::FirstSilence => self.shared.log.line(format!(
+                "packets from {address} with a wrong shared secret are not answered for a while"
+            )),
+            Answer::Silence => {}
+        }
+        false
+    }
+
+    /// Tells once a day who still uses a secret that is to be replaced.
+    fn mind_old_secret(&self, today: Date) {
+        let address = self.peer.address;
+        let keys = &mut self.peer.client.keys.iter();
+        let used = keys.find(|key| self.connection.uses(&key.secret));
+        if let Some(warn) = used.and_then(|key| key.warn)
+            && warn <= today
+            && self.shared.secrets.is_news(address, today)
+        {
+            self.shared.log.line(format!(
+                "client {address} uses an old key: device={address} warn={warn}"
+            ));
+        }
+    }
+
     fn log_refusal(&self, refusal: Refusal) {
-        let address = self.address;
+        let address = self.peer.address;
         let line = match refusal {
             Refusal::Packet(error) if error.suggests_wrong_secret() => {
                 format!(
@@ -442,7 +585,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         if output.is_empty() {
             return Ok(());
         }
-        timeout(self.limits.write, self.stream.write_all(output))
+        let sent = async {
+            self.stream.write_all(output).await?;
+            self.stream.flush().await
+        };
+        timeout(self.limits.write, sent)
             .await
             .map_err(|_| io::ErrorKind::TimedOut)??;
         output.clear();
@@ -455,6 +602,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
     async fn linger(mut self) {
         let drained = timeout(LINGER, async {
             self.stream.shutdown().await?;
+            if !self.refused {
+                return Ok(());
+            }
             for _ in 0..256 {
                 if self.stream.read(&mut [0; 1024]).await? == 0 {
                     break;

@@ -9,40 +9,50 @@
 //! | `clock` | the day that it is |
 //! | `json` | JSON lines |
 //! | `limits` | what strangers may cost |
+//! | `listen` | where clients connect |
 //! | `log` | log lines |
+//! | [`process`] | the user, the service manager |
+//! | `secrets` | what is said about wrong and old secrets |
 //! | `setup` | a configuration on its way into force |
 //! | `syslog` | the system log |
 //! | `time` | the time in front of a line |
+//! | `tls` | TLS |
 
 mod accounting;
 mod clock;
 mod connection;
 mod json;
 mod limits;
+mod listen;
 mod log;
+pub mod process;
+mod secrets;
 mod setup;
 mod syslog;
 mod time;
+mod tls;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::effects::Effects;
 use crate::policy::Attempt;
 use crate::policy::throttle::Throttle;
 use accounting::Store;
 use clock::Today;
+pub use listen::{Endpoint, Listener, Listening};
 pub use log::{Log, Writer};
+use secrets::Secrets;
 use setup::Current;
-pub use setup::Setup;
+pub use setup::{Setup, Source};
 
 /// What every connection shares.
 struct Shared {
@@ -53,6 +63,7 @@ struct Shared {
     throttle: Mutex<Throttle>,
     started: Instant,
     today: Today,
+    secrets: Secrets,
     /// Connections by address.
     open: Mutex<Open>,
 }
@@ -117,10 +128,8 @@ impl Drop for Place {
 /// A daemon about to run.
 pub struct Daemon {
     /// Where the configuration was read from, and is read again at SIGHUP.
-    pub configuration: PathBuf,
-    /// How many files the process may have open.
-    pub descriptors: usize,
-    /// What the configuration said.
+    pub source: Source,
+    /// What it said.
     pub setup: Setup,
     /// Where lines go.
     pub log: Log,
@@ -132,7 +141,7 @@ impl Daemon {
     /// # Errors
     ///
     /// If signals or threads cannot be set up.
-    pub async fn run(self, listeners: Vec<TcpListener>) -> io::Result<()> {
+    pub async fn run(self, listeners: Vec<Listener>) -> io::Result<()> {
         self.log.set_style(self.setup.style);
         let shared = Arc::new(Shared {
             current: RwLock::new(Arc::new(self.setup.current)),
@@ -142,6 +151,7 @@ impl Daemon {
             throttle: Mutex::default(),
             started: Instant::now(),
             today: Today::default(),
+            secrets: Secrets::default(),
             open: Mutex::default(),
         });
         let mut terminate = signal(SignalKind::terminate())?;
@@ -150,21 +160,23 @@ impl Daemon {
         let mut user = signal(SignalKind::user_defined1())?;
         // A file at its size limit is a failed write then, not the end of the process.
         let _too_large = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
-        let (stop, stopped) = watch::channel(false);
-        for listener in listeners {
-            shared
-                .log
-                .line(format!("listening on {}", listener.local_addr()?));
-            tokio::spawn(accept(Arc::clone(&shared), listener, stopped.clone()));
-        }
-        drop(stopped);
+        let (stop, _) = watch::channel(false);
+        let mut doors = Doors {
+            shared: Arc::clone(&shared),
+            stop: stop.clone(),
+            open: Vec::new(),
+        };
+        doors.open(listeners)?;
+        let source = Arc::new(self.source);
         let reloads = async {
             loop {
+                process::notify("READY=1");
                 tokio::select! {
                     _ = hangup.recv() => {}
                     _ = user.recv() => {}
                 }
-                reload(&shared, &self.configuration, self.descriptors).await;
+                process::notify(&process::reloading());
+                reload(&shared, &source, &mut doors).await;
             }
         };
         // Also from the middle of a reload, which a file system that hangs may hold.
@@ -174,21 +186,71 @@ impl Daemon {
             _ = interrupt.recv() => {}
         }
         shared.log.line("stopping");
+        process::notify("STOPPING=1");
         // Every task holds a receiver: when the last one is gone, all have ended.
-        let _ = stop.send(true);
+        stop.send_replace(true);
         let _ = tokio::time::timeout(shared.current().limits.stop, stop.closed()).await;
         Ok(())
     }
 }
 
-/// Reads the configuration again. One that does not load changes nothing.
-async fn reload(shared: &Shared, path: &Path, descriptors: usize) {
-    let path = path.to_owned();
-    // A large file takes a while; connections are served meanwhile.
-    let loaded = tokio::task::spawn_blocking(move || Setup::load(&path, descriptors)).await;
+/// The listeners that are open.
+struct Doors {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    open: Vec<(Endpoint, AbortHandle)>,
+}
+
+impl Doors {
+    fn open(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
+        for Listener { endpoint, socket } in listeners {
+            let listener = TcpListener::from_std(socket)?;
+            let what = if endpoint.tls { " for TLS" } else { "" };
+            let line = format!("listening{what} on {}", listener.local_addr()?);
+            self.shared.log.line(line);
+            let stop = self.stop.subscribe();
+            let task = accept(Arc::clone(&self.shared), listener, endpoint.tls, stop);
+            self.open
+                .push((endpoint, tokio::spawn(task).abort_handle()));
+        }
+        Ok(())
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        self.open.iter().map(|(endpoint, _)| *endpoint).collect()
+    }
+
+    /// Closes what is not wanted any more. Connections that came that way go on.
+    fn close_all_but(&mut self, wanted: &[Endpoint]) {
+        self.open.retain(|(endpoint, task)| {
+            let stays = wanted.contains(endpoint);
+            if !stays {
+                let address = endpoint.address;
+                self.shared
+                    .log
+                    .line(format!("no longer listening on {address}"));
+                task.abort();
+            }
+            stays
+        });
+    }
+}
+
+/// Reads the configuration again. One that does not load, or cannot be served, changes
+/// nothing.
+async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) {
     let log = &shared.log;
-    match loaded {
-        Ok(Ok(setup)) => {
+    let reader = Arc::clone(source);
+    // A large file takes a while; connections are served meanwhile.
+    let loaded = tokio::task::spawn_blocking(move || reader.load()).await;
+    let loaded =
+        loaded.unwrap_or_else(|_| Err("the reader of the configuration failed".to_owned()));
+    let ready = loaded.and_then(|setup| {
+        let listeners = (source.listening).bind(&setup.endpoints, &doors.endpoints())?;
+        Ok((setup, listeners))
+    });
+    match ready {
+        Ok((setup, listeners)) => {
             for warning in setup.warnings {
                 log.line(warning);
             }
@@ -198,25 +260,33 @@ async fn reload(shared: &Shared, path: &Path, descriptors: usize) {
                 .current
                 .write()
                 .unwrap_or_else(PoisonError::into_inner) = Arc::new(setup.current);
+            doors.close_all_but(&setup.endpoints);
+            if let Err(error) = doors.open(listeners) {
+                log.line(format!("cannot listen: {error}"));
+            }
             log.line("configuration reloaded");
         }
-        Ok(Err(error)) => log.line(format!(
+        Err(error) => log.line(format!(
             "{error}\nconfiguration not reloaded, the one before stays in force"
         )),
-        Err(_) => log.line("configuration not reloaded: its reader failed"),
     }
     // Whoever rotates logs sends this signal, whatever the configuration says now.
     log.reopen();
 }
 
-async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+async fn accept(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    tls: bool,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.changed() => return,
         };
         match accepted {
-            Ok((stream, peer)) => begin(&shared, stream, peer, &stop),
+            Ok((stream, peer)) => begin(&shared, stream, peer.ip().to_canonical(), tls, &stop),
             // The client gave up before it was its turn.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -230,8 +300,13 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stop: watch::Rec
     }
 }
 
-fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, stop: &watch::Receiver<bool>) {
-    let address = peer.ip().to_canonical();
+fn begin(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    address: IpAddr,
+    tls: bool,
+    stop: &watch::Receiver<bool>,
+) {
     let Some(place) = shared.enter(address) else {
         shared.log.line(format!(
             "connection from {address} refused: too many connections"
@@ -239,5 +314,12 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, stop: &watch
         return;
     };
     let stop = stop.clone();
-    tokio::spawn(async move { connection::serve(&place.shared, stream, address, stop).await });
+    // Two kinds of tasks, so that the small one is not as large as the other.
+    if tls {
+        tokio::spawn(async move {
+            connection::secured(&place.shared, stream, address, stop).await;
+        });
+    } else {
+        tokio::spawn(async move { connection::plain(&place.shared, stream, address, stop).await });
+    }
 }

@@ -4,12 +4,14 @@
 //! before any of it counts: what fails here fails at the start or leaves the running
 //! configuration as it is, and not a login in the night.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::accounting::Target;
 use super::limits::Limits;
+use super::listen::{Endpoint, Listening};
 use super::log::Style;
+use super::tls::Tls;
 use crate::conf::{self, Loaded};
 use crate::policy::Policy;
 
@@ -17,6 +19,17 @@ use crate::policy::Policy;
 pub(super) struct Current {
     pub(super) policy: Arc<Policy>,
     pub(super) limits: Limits,
+    pub(super) tls: Option<Tls>,
+}
+
+/// Where a configuration comes from, and what it cannot say.
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// How many files this process may have open.
+    pub descriptors: usize,
+    /// What the command line and the service manager say about addresses.
+    pub listening: Listening,
 }
 
 /// A configuration that loaded and of which everything was tried.
@@ -24,40 +37,51 @@ pub struct Setup {
     pub(super) current: Current,
     pub(super) target: Target,
     pub(super) style: Style,
+    pub(super) endpoints: Vec<Endpoint>,
     /// What the operator should know.
     pub warnings: Vec<String>,
 }
 
-impl Setup {
-    /// Reads a file and tries what it asks for. `descriptors` is how many files this
-    /// process may have open.
+impl Source {
+    /// Reads the file and tries what it asks for.
     ///
     /// # Errors
     ///
     /// The first thing that is wrong, in words for the operator.
-    pub fn load(path: &Path, descriptors: usize) -> Result<Self, String> {
-        let loaded = conf::load(path).map_err(|error| error.to_string())?;
-        Self::of(loaded, descriptors)
+    pub fn load(&self) -> Result<Setup, String> {
+        let loaded = conf::load(&self.path).map_err(|error| error.to_string())?;
+        self.try_out(loaded)
     }
 
     /// Tries what a configuration asks for.
     ///
     /// # Errors
     ///
-    /// As [`Setup::load`].
-    pub fn of(loaded: Loaded, descriptors: usize) -> Result<Self, String> {
+    /// As [`Source::load`].
+    pub fn try_out(&self, loaded: Loaded) -> Result<Setup, String> {
+        let mut warnings = loaded.warnings;
         let settings = &loaded.policy.settings;
         let target = Target::of(settings);
         target.check()?;
-        let limits = Limits::of(&settings.limits).within(descriptors);
-        Ok(Self {
+        let endpoints = self.listening.endpoints(settings)?;
+        let tls = Tls::load(&settings.tls, &mut warnings)?;
+        if tls.is_some() && endpoints.iter().any(|endpoint| !endpoint.tls) {
+            warnings.push(
+                "plain TCP is served beside TLS: whoever can read the network reads those \
+                 clients' passwords"
+                    .to_owned(),
+            );
+        }
+        Ok(Setup {
             style: Style::of(settings),
             target,
+            endpoints,
             current: Current {
+                limits: Limits::of(&settings.limits).within(self.descriptors),
                 policy: Arc::new(loaded.policy),
-                limits,
+                tls,
             },
-            warnings: loaded.warnings,
+            warnings,
         })
     }
 }

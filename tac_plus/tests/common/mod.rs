@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, and not every test uses everything"
 )]
 
+pub mod certificates;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -28,6 +30,9 @@ use tacacs_common::secret::Secret;
 pub const SECRET: &str = "Kat-Secret-0123456789-abcdefghij";
 /// Longer than anything here takes on a busy machine, shorter than a person's patience.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub const V0: Version = Version::DEFAULT;
+pub const V1: Version = Version::ONE;
 
 /// A configuration with users for every test.
 pub const CONFIGURATION: &str = r#"

@@ -9,6 +9,8 @@ mod event;
 
 pub use event::{Event, Limits, Refusal, Request};
 
+use std::sync::Arc;
+
 use zeroize::Zeroize;
 
 use super::seal::seal;
@@ -18,6 +20,7 @@ use crate::packet::{
     AuthenStatus, AuthorReply, AuthorRequest, AuthorStatus, Body, Error, Flags, HEADER_LEN, Header,
     PacketType, Version,
 };
+use crate::secret::Secret;
 
 /// Buffers above this are given back when they run empty: idle connections are cheap.
 const KEPT_CAPACITY: usize = 4096;
@@ -57,6 +60,8 @@ enum Closing {
 /// One connection. `S` is what the caller keeps for each session.
 pub struct Connection<'k, S> {
     protection: Protection<'k>,
+    /// Secrets that a first packet may be obfuscated with instead.
+    others: &'k [Arc<Secret>],
     limits: Limits,
     input: Vec<u8>,
     /// Where the packet that is looked at begins in `input`.
@@ -74,6 +79,7 @@ impl<'k, S> Connection<'k, S> {
     pub const fn new(protection: Protection<'k>, limits: Limits) -> Self {
         Self {
             protection,
+            others: &[],
             limits,
             input: Vec::new(),
             start: 0,
@@ -83,6 +89,23 @@ impl<'k, S> Connection<'k, S> {
             mode: Mode::Unknown,
             closing: Closing::No,
         }
+    }
+
+    /// A connection of a client that may use any of several secrets: the first packet
+    /// tells which, and the others count for nothing from then on.
+    pub const fn with_secrets(
+        first: &'k Secret,
+        others: &'k [Arc<Secret>],
+        limits: Limits,
+    ) -> Self {
+        let mut connection = Self::new(Protection::Obfuscated(first), limits);
+        connection.others = others;
+        connection
+    }
+
+    /// Whether the connection is obfuscated with this very secret.
+    pub fn uses(&self, secret: &Secret) -> bool {
+        matches!(self.protection, Protection::Obfuscated(used) if std::ptr::eq(used, secret))
     }
 
     /// Takes what was received. To be followed by [`Connection::poll`] until it
@@ -165,6 +188,12 @@ impl<'k, S> Connection<'k, S> {
         let body = self.start.saturating_add(HEADER_LEN)..self.done;
         if let Some(body) = self.input.get_mut(body.clone()) {
             self.protection.apply(&header, body);
+            self.protection = settle(
+                self.protection,
+                std::mem::take(&mut self.others),
+                &header,
+                body,
+            );
         }
         // Decoded once to know whether it can be, and again for the caller: the
         // borrow checker lets no borrow out of one branch that another has to end.
@@ -459,6 +488,30 @@ impl<S> Drop for Connection<'_, S> {
     fn drop(&mut self) {
         self.input.zeroize();
     }
+}
+
+/// The protection that a first packet is to be read with, and the packet read with it.
+/// Where none fits, it is what it was.
+fn settle<'k>(
+    first: Protection<'k>,
+    others: &'k [Arc<Secret>],
+    header: &Header,
+    body: &mut [u8],
+) -> Protection<'k> {
+    if others.is_empty() || decode(header, body).is_ok() {
+        return first;
+    }
+    for secret in others {
+        let other = Protection::Obfuscated(secret);
+        first.apply(header, body);
+        other.apply(header, body);
+        if decode(header, body).is_ok() {
+            return other;
+        }
+        other.apply(header, body);
+        first.apply(header, body);
+    }
+    first
 }
 
 fn decode<'a>(header: &Header, body: &'a [u8]) -> Result<Request<'a>, Error> {

@@ -1,0 +1,457 @@
+//! TACACS+ over TLS 1.3 (RFC 9887), against the real program.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use common::certificates::{Authority, Holder, Secured, clear, params};
+use common::{CONFIGURATION, Server, V0, V1, acct, arguments, author, pap};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, SerialNumber, date_time_ymd};
+use tacacs_common::packet::{AuthenService, AuthenStart, HEADER_LEN, Header, PrivLvl};
+
+/// A server with TLS, and what its clients need.
+struct Site {
+    server: Server,
+    address: SocketAddr,
+    authority: Authority,
+    folder: tempfile::TempDir,
+}
+
+/// The client entry of a router, with the names its certificate may have.
+const ROUTER: &str = "host = 127.0.0.1 { tls name = r1.example.net tls name = 192.0.2.7 \
+                      tls name = \"R2.example.net\" }\n";
+
+impl Site {
+    fn start() -> Self {
+        Self::with("")
+    }
+
+    /// `extra` is for the configuration; `FOLDER` in it is where certificates are.
+    fn with(extra: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new("test authority");
+        authority.server().write(folder.path(), "server");
+        fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        fs::write(folder.path().join("crl.pem"), authority.crl(&[], 2099)).unwrap();
+        let mut server = Server::start(&configuration(folder.path(), ROUTER, extra));
+        let line = server.wait_for_line("listening for TLS on");
+        let address = line.rsplit(' ').next().unwrap().parse().unwrap();
+        Self {
+            server,
+            address,
+            authority,
+            folder,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn router(&self) -> Holder {
+        self.authority.client(&["r1.example.net"])
+    }
+
+    fn connect(&self, holder: &Holder) -> Secured {
+        Secured::connect(self.address, &holder.config(&self.authority))
+    }
+
+    fn reload(&mut self, hosts: &str, extra: &str) {
+        let text = format!(
+            "accounting file = {}\n{}",
+            self.server.accounting_path().display(),
+            configuration(self.folder.path(), hosts, extra)
+        );
+        fs::write(self.server.configuration_path(), text).unwrap();
+        self.server.signal("HUP");
+        self.server.wait_for_line("configuration reloaded");
+    }
+
+    /// Whether a login goes through with this certificate.
+    fn admits(&self, holder: &Holder) -> bool {
+        let login = pap("alice", "alice-pap");
+        let reply = self.connect(holder).ask(1, V1, false, &login);
+        reply.is_ok_and(|reply| reply.status() == "PASS")
+    }
+}
+
+fn configuration(folder: &Path, hosts: &str, extra: &str) -> String {
+    let users = CONFIGURATION.split_once("user = alice").unwrap().1;
+    let folder = folder.display();
+    format!(
+        "tls listen = 127.0.0.1:0\ntls certificate = {folder}/server.pem\n\
+         tls key = {folder}/server.key\ntls ca = {folder}/ca.pem\n{}\
+         host = 127.0.0.9 {{ key = Kat-Secret-0123456789-abcdefghij }}\n\
+         {hosts}user = alice{users}",
+        extra.replace("FOLDER", &folder.to_string())
+    )
+}
+
+const CRL: &str = "tls crl = FOLDER/crl.pem\n";
+
+#[test]
+fn every_kind_of_request_is_answered_clear_and_flagged_within_tls() {
+    let site = Site::start();
+    let mut wire = site.connect(&site.router());
+    let reply = wire.ask(1, V1, true, &pap("alice", "alice-pap")).unwrap();
+    assert_eq!(reply.status(), "PASS");
+    assert!(reply.header.flags.unencrypted && reply.header.flags.single_connect);
+    let args = arguments(&["service=shell", "cmd="]);
+    let reply = wire.ask(2, V0, true, &author("alice", &args)).unwrap();
+    assert_eq!(reply.author(), "PASS_ADD [priv-lvl=15]");
+    let args = arguments(&["task_id=1"]);
+    let reply = wire.ask(3, V0, true, &acct(2, &args)).unwrap();
+    assert_eq!(reply.acct(), "SUCCESS");
+    assert_eq!(site.server.records().len(), 1);
+}
+
+#[test]
+fn without_single_connection_mode_the_server_says_goodbye_after_the_session() {
+    let site = Site::start();
+    let mut wire = site.connect(&site.router());
+    let reply = wire.ask(1, V1, false, &pap("alice", "alice-pap")).unwrap();
+    assert_eq!(reply.status(), "PASS");
+    assert!(wire.is_closed(), "with a close_notify");
+}
+
+#[test]
+fn a_certificate_is_good_for_the_names_of_its_client_only() {
+    let site = Site::start();
+    let holder = |names: &[&str]| site.authority.client(names);
+    for (names, admitted) in [
+        (&["r1.example.net"][..], true),
+        (&["other.example.net", "R1.EXAMPLE.NET"], true),
+        (&["192.0.2.7"], true),
+        (&["r2.example.net"], true),
+        (&["*.example.net"], true),
+        (&["r3.example.net"], false),
+        (&["192.0.2.8"], false),
+        (&["*.net"], false),
+        (&["r1.example.net.evil.example"], false),
+    ] {
+        assert_eq!(site.admits(&holder(names)), admitted, "{names:?}");
+    }
+    let mut common_name = params(&[]);
+    common_name
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "r1.example.net");
+    assert!(!site.admits(&site.authority.sign(&common_name)));
+}
+
+#[test]
+fn a_certificate_that_is_not_valid_admits_nobody() {
+    let site = Site::start();
+    let named = || params(&["r1.example.net"]);
+    let changed = |change: fn(&mut CertificateParams)| {
+        let mut params = named();
+        change(&mut params);
+        site.authority.sign(&params)
+    };
+    let expired = changed(|params| params.not_after = date_time_ymd(2024, 1, 1));
+    let early = changed(|params| params.not_before = date_time_ymd(2099, 1, 1));
+    let for_servers = changed(|params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    let foreign = Authority::new("foreign authority").sign(&named());
+    let same_name = Authority::new("test authority").sign(&named());
+    // Signed by one that may sign nothing.
+    let mut by_leaf = site
+        .authority
+        .intermediate(|params| params.is_ca = IsCa::ExplicitNoCa);
+    let mut under_leaf = by_leaf.sign(&named());
+    under_leaf.chain.push(by_leaf.certificate());
+    // And by one below one that allows none below it.
+    let short = site.authority.intermediate(|params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    });
+    by_leaf = short.intermediate(|_| {});
+    let mut too_deep = by_leaf.sign(&named());
+    too_deep
+        .chain
+        .extend([by_leaf.certificate(), short.certificate()]);
+    for (what, holder) in [
+        ("expired", &expired),
+        ("not yet valid", &early),
+        ("for servers", &for_servers),
+        ("foreign", &foreign),
+        ("another authority of the same name", &same_name),
+        ("signed by a leaf", &under_leaf),
+        ("path too long", &too_deep),
+    ] {
+        assert!(!site.admits(holder), "{what}");
+    }
+    let good = site.authority.intermediate(|_| {});
+    let mut below = good.sign(&named());
+    assert!(!site.admits(&below), "the intermediate is nowhere");
+    below.chain.push(good.certificate());
+    assert!(site.admits(&below), "the client sends the intermediate");
+    below.chain.truncate(1);
+    let both = format!("{}{}", site.authority.pem(), good.certificate().pem());
+    fs::write(site.path("ca.pem"), both).unwrap();
+    let mut site = site;
+    site.reload(ROUTER, "");
+    assert!(site.admits(&below), "the server has the intermediate");
+}
+
+#[test]
+fn a_revoked_certificate_admits_nobody_and_neither_does_any_under_a_list_that_has_run_out() {
+    let mut site = Site::with(CRL);
+    let mut numbered = params(&["r1.example.net"]);
+    numbered.serial_number = Some(SerialNumber::from(7u64));
+    let holder = site.authority.sign(&numbered);
+    assert!(site.admits(&holder));
+    for (list, what) in [
+        (site.authority.crl(&[7], 2099), "revoked"),
+        (site.authority.crl(&[], 2025), "the list has run out"),
+    ] {
+        fs::write(site.path("crl.pem"), list).unwrap();
+        site.reload(ROUTER, CRL);
+        assert!(!site.admits(&holder), "{what}");
+    }
+    fs::write(site.path("crl.pem"), site.authority.crl(&[8], 2099)).unwrap();
+    site.reload(ROUTER, CRL);
+    assert!(site.admits(&holder), "somebody else is revoked");
+}
+
+#[test]
+fn a_session_is_resumed_once_and_not_after_a_reload() {
+    let mut site = Site::with(CRL);
+    let config = site.router().config(&site.authority);
+    let log_in = |site: &Site| {
+        let mut wire = Secured::connect(site.address, &config);
+        let reply = wire.ask(1, V1, false, &pap("alice", "alice-pap")).unwrap();
+        assert_eq!(reply.status(), "PASS");
+        let resumed = wire.was_resumed();
+        assert!(wire.is_closed());
+        resumed
+    };
+    assert!(!log_in(&site));
+    assert!(log_in(&site));
+    assert!(log_in(&site));
+    site.reload(ROUTER, CRL);
+    assert!(!log_in(&site), "tickets are gone with the configuration");
+    assert!(log_in(&site));
+}
+
+#[test]
+fn a_ticket_lifetime_of_zero_gives_no_tickets() {
+    let site = Site::with("tls ticket-lifetime = 0\n");
+    let config = site.router().config(&site.authority);
+    for _ in 0..2 {
+        let mut wire = Secured::connect(site.address, &config);
+        wire.ask(1, V1, false, &pap("alice", "alice-pap")).unwrap();
+        assert!(!wire.was_resumed());
+        assert!(wire.is_closed());
+    }
+}
+
+#[test]
+fn a_client_whose_names_changed_begins_no_session_on_an_old_connection() {
+    let mut site = Site::start();
+    let mut wire = site.connect(&site.router());
+    let login = pap("alice", "alice-pap");
+    assert_eq!(wire.ask(1, V1, true, &login).unwrap().status(), "PASS");
+    site.reload("host = 127.0.0.1 { tls name = r9.example.net }\n", "");
+    assert!(wire.ask(2, V1, true, &login).is_err());
+    assert!(!site.admits(&site.router()));
+}
+
+#[test]
+fn a_client_without_a_tls_name_is_refused_at_the_tls_port() {
+    let mut site = Site::start();
+    site.reload(
+        "host = 127.0.0.1 { key = Kat-Secret-0123456789-abcdefghij }\n",
+        "",
+    );
+    assert!(!site.admits(&site.router()));
+    site.server.wait_for_line("this client has no 'tls name'");
+}
+
+#[test]
+fn a_packet_without_the_flag_gets_a_flagged_error_and_the_end() {
+    let site = Site::start();
+    let mut wire = site.connect(&site.router());
+    let login = pap("alice", "alice-pap");
+    wire.send(1, V1, false, true, &login).unwrap();
+    let reply = wire.receive().unwrap();
+    assert_eq!(reply.status(), "ERROR");
+    assert!(reply.header.flags.unencrypted);
+    assert!(wire.is_closed());
+}
+
+#[test]
+fn a_plain_packet_at_the_tls_port_gets_no_reply_and_leaves_no_record() {
+    let site = Site::start();
+    let args = arguments(&["task_id=1"]);
+    for secret in [common::SECRET.as_bytes(), b""] {
+        let mut stream = TcpStream::connect(site.address).unwrap();
+        stream.set_read_timeout(Some(common::PATIENCE)).unwrap();
+        let packet = common::packet(secret, 1, 1, V0, true, &acct(2, &args));
+        stream.write_all(&packet).unwrap();
+        let mut answer = Vec::new();
+        // A reset is an end too.
+        let _ = stream.read_to_end(&mut answer);
+        // An alert record at most.
+        assert!(matches!(answer.first(), None | Some(21)), "{answer:?}");
+    }
+    assert_eq!(site.server.records(), [""; 0]);
+}
+
+#[test]
+fn nothing_is_said_before_the_client_and_a_slow_handshake_ends_while_others_are_served() {
+    let site = Site::with("limit first-packet = 1\n");
+    let mut slow = TcpStream::connect(site.address).unwrap();
+    slow.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    slow.write_all(&[22, 3, 1, 2, 0, 1]).unwrap();
+    assert!(site.admits(&site.router()));
+    let mut answer = Vec::new();
+    let _ = slow.read_to_end(&mut answer);
+    assert_eq!(answer, [], "closed without a word");
+}
+
+#[test]
+fn a_port_for_both_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("test authority");
+    authority.server().write(folder.path(), "server");
+    fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    let text = configuration(folder.path(), ROUTER, "listen = 127.0.0.2:4999\n")
+        .replace("127.0.0.1:0", "127.0.0.1:4999");
+    let path = folder.path().join("tac_plus.conf");
+    fs::write(&path, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tac_plus"))
+        .arg("-C")
+        .arg(path)
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("port 4999 is to speak TLS and plain TCP"),
+        "{error}"
+    );
+}
+
+/// What `openssl s_client` prints when it sends this, and what it says besides. It goes
+/// on until the server closes.
+fn openssl(site: &Site, arguments: &[&str], input: &[u8]) -> (Vec<u8>, String) {
+    site.router().write(site.folder.path(), "client");
+    let mut child = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect"])
+        .arg(site.address.to_string())
+        .arg("-CAfile")
+        .arg(site.path("ca.pem"))
+        .arg("-cert")
+        .arg(site.path("client.pem"))
+        .arg("-key")
+        .arg(site.path("client.key"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("openssl is installed");
+    // It may have given up already.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.stdout, said)
+}
+
+fn login() -> Vec<u8> {
+    clear(1, V1, true, false, &pap("alice", "alice-pap"))
+}
+
+#[test]
+fn openssl_s_client_logs_in_enables_authorizes_and_accounts() {
+    let site = Site::start();
+    let enable = AuthenStart {
+        authen_service: AuthenService::Enable,
+        priv_lvl: PrivLvl::new(15).unwrap(),
+        ..pap("alice", "alice-enable")
+    };
+    let shell = arguments(&["service=shell", "cmd="]);
+    let record = arguments(&["task_id=1"]);
+    for (request, expected) in [
+        (login(), "PASS"),
+        (clear(1, V1, true, false, &enable), "PASS"),
+        (
+            clear(1, V0, true, false, &author("alice", &shell)),
+            "PASS_ADD",
+        ),
+        (clear(1, V0, true, false, &acct(2, &record)), "SUCCESS"),
+    ] {
+        let (reply, said) = openssl(&site, &[], &request);
+        assert!(reply.len() > HEADER_LEN, "{said}");
+        let (head, body) = reply.split_at(HEADER_LEN);
+        let packet = common::Packet {
+            header: Header::decode(head).unwrap(),
+            body: body.to_vec(),
+        };
+        assert_eq!(packet.status(), expected);
+    }
+    assert_eq!(site.server.records().len(), 1);
+}
+
+#[test]
+fn only_tls_1_3_is_spoken_and_only_to_who_has_a_certificate() {
+    let site = Site::start();
+    for (arguments, answered) in [
+        (&["-tls1_2"][..], false),
+        (&["-ciphersuites", "TLS_AES_128_GCM_SHA256"], true),
+        (&["-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"], true),
+    ] {
+        let (reply, said) = openssl(&site, arguments, &login());
+        assert_eq!(!reply.is_empty(), answered, "{arguments:?}: {said}");
+    }
+    let config = rustls::ClientConfig::builder_with_provider(
+        rustls::crypto::ring::default_provider().into(),
+    )
+    .with_protocol_versions(&[&rustls::version::TLS13])
+    .unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(site.authority.certificate().der().clone())
+        .unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let mut wire = Secured::connect(site.address, &config.into());
+    assert!(wire.ask(1, V1, false, &pap("alice", "alice-pap")).is_err());
+}
+
+#[test]
+fn a_client_that_sends_early_data_is_cut_off_without_a_word() {
+    let mut site = Site::start();
+    let session = site.path("session");
+    let (reply, said) = openssl(&site, &["-sess_out", session.to_str().unwrap()], &login());
+    assert!(!reply.is_empty(), "{said}");
+    let ticket = Command::new("openssl")
+        .args(["sess_id", "-noout", "-text", "-in"])
+        .arg(session)
+        .output()
+        .unwrap();
+    let ticket = String::from_utf8(ticket.stdout).unwrap();
+    assert!(ticket.contains("Max Early Data: 0"), "{ticket}");
+    let mut hello = vec![1, 0, 0, 0, 3, 3];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0x13, 0x01, 1, 0, 0, 4, 0, 42, 0, 0]);
+    hello[3] = u8::try_from(hello.len() - 4).unwrap();
+    let mut record = vec![22, 3, 1, 0, u8::try_from(hello.len()).unwrap()];
+    record.extend(hello);
+    let mut stream = TcpStream::connect(site.address).unwrap();
+    stream.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    stream.write_all(&record).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert_eq!(answer, [], "not even an alert");
+    site.server.wait_for_line("the client sends early data");
+}
