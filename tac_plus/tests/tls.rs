@@ -455,3 +455,24 @@ fn a_client_that_sends_early_data_is_cut_off_without_a_word() {
     assert_eq!(answer, [], "not even an alert");
     site.server.wait_for_line("the client sends early data");
 }
+
+#[test]
+fn a_certificate_that_runs_out_ends_its_resumption_too() {
+    let site = Site::start();
+    let mut brief = params(&["r1.example.net"]);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    brief.not_after = date_time_ymd(1970, 1, 1) + now + std::time::Duration::from_secs(2);
+    let config = site.authority.sign(&brief).config(&site.authority);
+    let mut resumed = 0;
+    let end = std::time::Instant::now() + common::PATIENCE;
+    loop {
+        let mut wire = Secured::connect(site.address, &config);
+        if wire.ask(1, V1, false, &pap("alice", "alice-pap")).is_err() {
+            break;
+        }
+        resumed += u32::from(wire.was_resumed());
+        assert!(wire.is_closed());
+        assert!(std::time::Instant::now() < end, "it is good for ever");
+    }
+    assert!(resumed > 0);
+}
