@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use tacacs_common::config::{Config, Error, Mode};
+use tacacs_common::identity::{self, Store};
 
 use super::NAME;
 use crate::exit::{Exit, Failure};
 use crate::output;
+
+const NSSWITCH: &str = "/etc/nsswitch.conf";
 
 /// Prints the configuration, or everything that is wrong with it.
 pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
@@ -21,6 +24,7 @@ pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
         output::tell(NAME, format_args!("warning: {warning}"));
     }
     warn_of_what_is_not_there_yet(&config);
+    warn_of_the_host(&config);
     let secrets_are_right = check_secrets(&config);
     output::result(config.show());
     if secrets_are_right {
@@ -33,13 +37,6 @@ pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
 /// What a file may say already and no program here does yet: it loads, and the
 /// first login would show that nothing came of it.
 fn warn_of_what_is_not_there_yet(config: &Config) {
-    if config.mapping.mode != Mode::Local {
-        output::tell(
-            NAME,
-            "warning: mode = unique and mode = shared count on the name lookup, which is not \
-             there yet: write mode = local in [mapping]",
-        );
-    }
     for server in config.servers.iter().filter(|server| server.tls.is_some()) {
         let name = &server.name;
         output::tell(
@@ -47,6 +44,42 @@ fn warn_of_what_is_not_there_yet(config: &Config) {
             format_args!("warning: server '{name}' is not asked: TLS is not there yet"),
         );
     }
+}
+
+/// What the modes without local accounts need of the host, beside the configuration.
+fn warn_of_the_host(config: &Config) {
+    if config.mapping.mode == Mode::Local {
+        return;
+    }
+    let text = std::fs::read_to_string(NSSWITCH).unwrap_or_default();
+    for database in unasked(&text) {
+        output::tell(
+            NAME,
+            format_args!(
+                "warning: {NSSWITCH}: lookups do not reach TACACS+ users: write '{database}: files tacplus'"
+            ),
+        );
+    }
+    if let Err(error) = Store::open(Path::new(identity::PATH)) {
+        output::tell(NAME, format_args!("warning: {error}"));
+    }
+}
+
+/// The databases of nsswitch.conf that the module is not named in, and has to be.
+fn unasked(nsswitch: &str) -> Vec<&'static str> {
+    let asks = |database: &str| {
+        let mut lines = nsswitch.lines().map(str::trim_start);
+        lines.any(|line| {
+            let services = line.strip_prefix(database).map(str::trim_start);
+            let services = services.and_then(|rest| rest.strip_prefix(':'));
+            let services = services.and_then(|rest| rest.split('#').next());
+            services.is_some_and(|list| list.split_whitespace().any(|word| word == "tacplus"))
+        })
+    };
+    // Without the second the groups of a level are never asked for.
+    let mut databases = vec!["passwd", "group"];
+    databases.retain(|database| !asks(database));
+    databases
 }
 
 /// Secret files are opened at login only; here is where a wrong one is found in time.
@@ -71,5 +104,30 @@ fn check_secrets(config: &Config) -> bool {
 fn list(error: &Error) {
     for problem in error.problems() {
         output::tell(NAME, problem);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unasked;
+
+    #[test]
+    fn lookups_have_to_reach_the_module_for_users_and_for_groups() {
+        for (text, missing) in [
+            ("", &["passwd", "group"][..]),
+            ("passwd: files tacplus\ngroup: files tacplus\n", &[]),
+            ("passwd:files tacplus\n group :\ttacplus files # why\n", &[]),
+            ("passwd: files tacplus\ngroup: files\n", &["group"]),
+            (
+                "passwd: files # tacplus\ngroup: tacplus2\n",
+                &["passwd", "group"],
+            ),
+            (
+                "#passwd: tacplus\npasswd_compat: tacplus\ngroup: tacplus",
+                &["passwd"],
+            ),
+        ] {
+            assert_eq!(unasked(text), missing, "{text:?}");
+        }
     }
 }
