@@ -9,7 +9,7 @@ use super::lexer::Token;
 use super::parser::{Parser, set};
 use crate::policy::draft::{At, Date, Host, Key, Lenient, Network, Problem, TlsName};
 
-const BODY: &[&str] = &["enable", "key", "lenient", "prompt", "tls", "warn"];
+const BODY: &[&str] = &["enable", "key", "lenient", "name", "prompt", "tls", "warn"];
 
 impl Parser<'_> {
     /// `= ADDRESS { ... }`; nothing for a host by name, which is no client here.
@@ -24,6 +24,7 @@ impl Parser<'_> {
                 value: network.unwrap_or(Network::host(IpAddr::from([0, 0, 0, 0]))),
                 place: name.place,
             },
+            name: None,
             keys: Vec::new(),
             prompt: None,
             enable: None,
@@ -71,6 +72,10 @@ impl Parser<'_> {
                 let prompt = self.prompt(prompt);
                 set(&mut host.prompt, prompt, keyword, "prompt")
             }
+            b"name" => {
+                let name = self.client_name()?;
+                set(&mut host.name, name, keyword, "name")
+            }
             b"enable" => {
                 let enable = self.credential("enable", true)?;
                 set(&mut host.enable, enable, keyword, "enable")
@@ -107,6 +112,20 @@ impl Parser<'_> {
         At {
             value: text.into_bytes(),
             place: prompt.place,
+        }
+    }
+
+    /// What programs and log lines may call the client.
+    fn client_name(&mut self) -> Result<String, Problem> {
+        let name = self.assignment("a name")?;
+        let text = String::from_utf8_lossy(&name.value).into_owned();
+        if is_dns_name(&text.to_ascii_lowercase()) {
+            Ok(text)
+        } else {
+            Err(Problem::new(
+                name.place,
+                "a client's name is made of letters, digits, '.', '-' and '_'",
+            ))
         }
     }
 

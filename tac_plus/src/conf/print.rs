@@ -144,6 +144,9 @@ impl Out {
 
     fn host(&mut self, host: &Host) {
         self.line(0, &format!("host = {} {{", host.network.value));
+        if let Some(name) = &host.name {
+            self.line(1, &format!("name = {name}"));
+        }
         for key in &host.keys {
             self.line(1, "key = ***");
             if let Some(date) = key.warn {

@@ -44,6 +44,7 @@ impl Clients {
                 .hint("give each client a 'host' with its own key instead"),
             );
             Arc::new(Client {
+                name: None,
                 keys: vec![Key {
                     secret: Arc::clone(&key.value),
                     warn: None,
@@ -83,6 +84,7 @@ fn client(host: &Host, common: Option<&At<Arc<Secret>>>) -> Result<Client, Probl
     }
     let names = host.tls_names.iter().map(|name| name.value.clone());
     Ok(Client {
+        name: host.name.clone(),
         keys,
         prompt: host.prompt.as_ref().map(|prompt| prompt.value.clone()),
         enable: host.enable.as_ref().map(|enable| Arc::clone(&enable.value)),

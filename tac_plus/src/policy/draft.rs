@@ -105,6 +105,8 @@ pub struct Draft {
 pub struct Host {
     /// Its address.
     pub network: At<Network>,
+    /// What the operator calls it.
+    pub name: Option<String>,
     /// Its shared secrets, all of them good.
     pub keys: Vec<Key>,
     /// What it asks a nameless user.

@@ -72,6 +72,8 @@ pub struct Policy {
 
 /// A device that may ask.
 pub struct Client {
+    /// What the operator calls it.
+    pub name: Option<String>,
     /// Its shared secrets, all of them good; none for a client of TLS only.
     pub keys: Vec<Key>,
     /// What it asks a nameless user.

@@ -94,6 +94,24 @@ fn a_client_of_tls_needs_no_key_and_gets_none() {
 }
 
 #[test]
+fn a_client_may_have_a_name() {
+    let policy = loaded(&format!(
+        "{KEY}host = 192.0.2.1 {{ name = Core-1.example }} host = 192.0.2.2 {{ }}"
+    ))
+    .policy;
+    let name = |last| {
+        policy
+            .client([192, 0, 2, last].into())
+            .unwrap()
+            .name
+            .clone()
+    };
+    assert_eq!(name(1).as_deref(), Some("Core-1.example"));
+    assert_eq!(name(2), None);
+    assert!(error("host = 192.0.2.1 { name = \"a b\" }").contains("a client's name is made of"));
+}
+
+#[test]
 fn a_client_is_lenient_only_where_it_says_so() {
     let policy = loaded(&format!(
         "{KEY}host = 192.0.2.1 {{ lenient = empty-arg lenient = minor-version }} host = 192.0.2.2 {{ }}"

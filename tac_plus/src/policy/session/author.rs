@@ -104,7 +104,11 @@ impl Session {
         let address = self.address.to_string().into_bytes();
         VARIABLES.map(|(_, variable)| match variable {
             Variable::User => text(request.user),
-            Variable::Name | Variable::Ip => address.clone(),
+            Variable::Ip => address.clone(),
+            Variable::Name => match &self.client.name {
+                Some(name) => name.clone().into_bytes(),
+                None => address.clone(),
+            },
             Variable::Port => text(request.port),
             Variable::Address => text(request.rem_addr),
             Variable::Priv => number(request.priv_lvl.level()),
