@@ -9,7 +9,7 @@ use super::lexer::Token;
 use super::parser::{Parser, set};
 use crate::policy::draft::{At, Date, Host, Key, Lenient, Network, Problem, TlsName};
 
-const BODY: &[&str] = &["enable", "key", "lenient", "name", "prompt", "tls", "warn"];
+pub(super) const BODY: &[&str] = &["enable", "key", "lenient", "name", "prompt", "tls", "warn"];
 
 impl Parser<'_> {
     /// `= ADDRESS { ... }`; nothing for a host by name, which is no client here.

@@ -11,7 +11,7 @@ use crate::policy::draft::{
     At, Attribute, Command, Date, Permission, Place, Problem, Profile, Rule, Service, ServiceName,
 };
 
-const BODY: &[&str] = &[
+pub(super) const BODY: &[&str] = &[
     "acl",
     "after",
     "before",

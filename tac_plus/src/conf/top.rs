@@ -12,7 +12,7 @@ use super::parser::{Parser, file_name, permission, set};
 use super::source::Source;
 use crate::policy::draft::{AccountingFormat, Acl, At, Credential, Draft, Problem, Rule};
 
-const TOP_LEVEL: &[&str] = &[
+pub(super) const TOP_LEVEL: &[&str] = &[
     "accounting",
     "acl",
     "callout",
@@ -33,7 +33,7 @@ const TOP_LEVEL: &[&str] = &[
     "weak",
 ];
 /// Parsed by the original and without effect there too.
-const WITHOUT_EFFECT: &[&str] = &[
+pub(super) const WITHOUT_EFFECT: &[&str] = &[
     "maxprocs",
     "maxprocsperclt",
     "readtimeout",
@@ -44,7 +44,7 @@ const FACILITIES: &[&str] = &[
     "auth", "cron", "daemon", "ftp", "kern", "local0", "local1", "local2", "local3", "local4",
     "local5", "local6", "local7", "lpr", "mail", "news", "syslog", "user", "uucp",
 ];
-const LIMITS: &[&str] = &[
+pub(super) const LIMITS: &[&str] = &[
     "answer",
     "body",
     "connections",
@@ -55,7 +55,7 @@ const LIMITS: &[&str] = &[
     "rounds",
     "sessions",
 ];
-const TLS: &[&str] = &[
+pub(super) const TLS: &[&str] = &[
     "ca",
     "certificate",
     "crl",

@@ -8,6 +8,7 @@ mod errors;
 mod examples;
 mod hosts;
 mod old;
+mod pages;
 mod settings;
 
 const KEY: &str = "key = \"a secret of more than sixteen\"\n";
