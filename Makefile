@@ -8,7 +8,7 @@ TARGET   := $(or $(CARGO_TARGET_DIR),target)
 INTEROP  := target/interop
 
 # What the tests need beside a Rust toolchain, as Debian 12 names it.
-PACKAGES := gcc libc6-dev libpam0g-dev openssh-server openssh-client sudo passwd pamtester \
+PACKAGES := gcc libc6-dev libpam0g-dev openssh-server openssh-client sudo cron adduser passwd pamtester \
             iproute2 iptables tshark libauthen-tacacsplus-perl python3-venv
 
 PROGRAMS := -p pam_tacplus_rs -p libnss_tacplus -p tac_plus -p tacacs_client
@@ -59,6 +59,7 @@ fmt:
 bench: setup build
 	$(CARGO) bench --locked -p tacacs_common --bench packet
 	$(CARGO) bench --locked -p e2e --bench login
+	$(CARGO) bench --locked -p e2e --bench nss
 	$(CARGO) bench --locked -p e2e --bench server
 
 # Each part looks first and does nothing when there is nothing to do.

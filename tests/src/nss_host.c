@@ -5,6 +5,7 @@
  * usage: nss_host CHECK NAME UID    NAME is a stored user with this uid and the
  *                                   supplementary groups 27 and 100
  *        nss_host find NAME         one lookup, what came of it, and how long it took
+ *        nss_host time NAME UID HOW COUNT THREADS    nanoseconds for all the lookups
  *
  * It prints "ok", or what is wrong and where.
  */
@@ -456,6 +457,68 @@ static void find(const char *who)
 	       took < 1000 ? "in time" : "late");
 }
 
+static long lookups;
+static char how;
+
+static void *look_up(void *unused)
+{
+	char buffer[MOST];
+	struct passwd person;
+	int number = 0;
+	gid_t list[64], *groups = list;
+	for (long at = 0; at < lookups; at++) {
+		long start = 0, size = 64;
+		switch (how) {
+		case 'n':
+			CHECK(getpwnam_of(name, &person, buffer, sizeof buffer, &number) == NSS_STATUS_SUCCESS);
+			break;
+		case 'u':
+			CHECK(getpwuid_of(uid, &person, buffer, sizeof buffer, &number) == NSS_STATUS_SUCCESS);
+			break;
+		case 'g':
+			CHECK(initgroups_of(name, uid, &start, &size, &groups, 64, &number) == NSS_STATUS_SUCCESS);
+			break;
+		case 'x':
+			CHECK(getpwnam_of("nosuchuser", &person, buffer, sizeof buffer, &number) == NSS_STATUS_NOTFOUND);
+			break;
+		case 'f': {
+			pid_t child = fork();
+			if (child == 0) {
+				CHECK(getpwnam_of(name, &person, buffer, sizeof buffer, &number) == NSS_STATUS_SUCCESS);
+				_exit(0);
+			}
+			CHECK(waitpid(child, NULL, 0) == child);
+			break;
+		}
+		case 'e': {
+			pid_t child = fork();
+			if (child == 0)
+				_exit(0);
+			CHECK(waitpid(child, NULL, 0) == child);
+			break;
+		}
+		}
+	}
+	return unused;
+}
+
+/* How long so many lookups take in each of so many threads. */
+static void measure(long count, int threads)
+{
+	pthread_t all[64];
+	struct timespec begin, end;
+	lookups = 1;
+	look_up(NULL);
+	lookups = count;
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (int at = 0; at < threads && at < 64; at++)
+		CHECK(pthread_create(&all[at], NULL, look_up, NULL) == 0);
+	for (int at = 0; at < threads && at < 64; at++)
+		CHECK(pthread_join(all[at], NULL) == 0);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	printf("%ld\n", (end.tv_sec - begin.tv_sec) * 1000000000 + end.tv_nsec - begin.tv_nsec);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -477,10 +540,15 @@ int main(int argc, char **argv)
 		find(argv[2]);
 		return 0;
 	}
-	if (argc != 4)
+	if (argc < 4)
 		return 2;
 	name = argv[2];
 	uid = (uid_t)strtoul(argv[3], NULL, 10);
+	if (argc == 7 && !strcmp(argv[1], "time")) {
+		how = *argv[4];
+		measure(strtol(argv[5], NULL, 10), atoi(argv[6]));
+		return 0;
+	}
 	if (!strcmp(argv[1], "atexit"))
 		return atexit(at_the_end);
 	for (size_t at = 0; at < sizeof checks / sizeof *checks; at++) {
