@@ -1,14 +1,20 @@
-//! Logging in without an account on the host: three ways in, three modes of mapping,
-//! three settings of `unknown`, and what stays afterwards.
+//! What the NSS module has to do with logins: who is found before one, whose a session
+//! is, and what packages do about their own accounts.
 
-use e2e::scene::PASSWORD;
+use std::time::{Duration, Instant};
+
+use e2e::scene::{PASSWORD, STACK};
 use e2e::users::{self, uid};
 use e2e::{Output, Result, Script, Stage, Step};
 
 const SERVER: &str = "127.0.0.1:49";
 
+/// A host with this mapping, where level 15 means the group `sudo`.
 fn host(mapping: &str) -> Result<Stage> {
-    users::host(&[SERVER], "", &format!("groups.15 = sudo\n{mapping}")).start()
+    let mapping = format!("groups.15 = sudo\n{mapping}");
+    users::host(&[SERVER], "", &mapping)
+        .pam("su", STACK)
+        .start()
 }
 
 /// A server that knows everybody, at this level.
@@ -16,32 +22,159 @@ fn everybody(level: u8) -> Script {
     Script::authen([Step::pass()]).author([Step::permit(&[&format!("priv-lvl={level}")])])
 }
 
-/// Who she is in her session, by every way to find out.
-const WHO: &str = "whoami; id; pwd; stat -c '%U %G %a' ~; cat /proc/self/loginuid; echo; touch f; ls -l f | cut -d' ' -f3,4";
+/// Who somebody is in a session, by every way to find out.
+const WHO: &str = "whoami; id; pwd; stat -c '%U %G %a' ~; cat /proc/self/loginuid; echo; \
+                   touch f; ls -l f | cut -d' ' -f3,4";
 
 fn is_alice(login: &Output, stage: &Stage) {
     let alice = uid("alice");
-    assert_eq!(
-        login.stdout,
-        format!(
-            "alice\n\
-             uid={alice}(alice) gid={alice}(alice) groups={alice}(alice),27(sudo)\n\
-             /home/alice\n\
-             alice alice 700\n\
-             {alice}\n\
-             alice alice\n"
-        ),
-        "{login}{}",
-        stage.logs()
+    let expected = format!(
+        "alice\n\
+         uid={alice}(alice) gid={alice}(alice) groups={alice}(alice),27(sudo)\n\
+         /home/alice\n\
+         alice alice 700\n\
+         {alice}\n\
+         alice alice\n"
     );
+    assert_eq!(login.stdout, expected, "{login}{}", stage.logs());
 }
 
 #[test]
-fn a_user_of_the_server_alone_logs_in_by_password() -> Result {
-    let stage = host("mode = unique\nunknown = authorize")?;
-    let _peer = stage.peer(SERVER, &everybody(15))?;
+fn a_user_who_never_was_here_logs_in_by_a_key_that_was_put_in_place() -> Result {
+    let stage = host("unknown = authorize")?;
+    let peer = stage.peer(SERVER, &everybody(15))?;
+    // As an administrator prepares it: the uid is the same on every host.
+    let alice = uid("alice");
+    let prepare = format!(
+        "ssh-keygen -q -t ed25519 -N '' -f /root/key && mkdir -p /home/alice/.ssh && \
+         cp /root/key.pub /home/alice/.ssh/authorized_keys && \
+         chown -R {alice}:{alice} /home/alice && chmod 700 /home/alice /home/alice/.ssh"
+    );
+    stage.sh(&prepare)?.success()?;
     for _ in 0..2 {
-        is_alice(&stage.ssh("alice").password(PASSWORD, WHO)?, &stage);
+        let ssh = stage.ssh("alice").option("IdentityFile=/root/key");
+        is_alice(&ssh.dialog("publickey", WHO).run()?, &stage);
+    }
+    assert_eq!(peer.seen("start")?, [], "no password was asked for");
+    Ok(())
+}
+
+#[test]
+fn where_servers_want_to_authenticate_first_a_login_allocates_the_user() -> Result {
+    let stage = host("unknown = allocate")?;
+    let peer = stage.peer(SERVER, &everybody(15))?;
+    // Who only looks gets no answer, and nobody is asked.
+    assert_eq!(stage.sh("getent passwd alice; id alice")?.stdout, "");
+    assert_eq!(peer.all()?, []);
+
+    is_alice(&stage.ssh("alice").password(PASSWORD, WHO)?, &stage);
+
+    let seen = peer.all()?;
+    let first = seen.iter().find(|seen| seen.kind != "connect");
+    assert_eq!(
+        first.map(|seen| seen.kind.as_str()),
+        Some("start"),
+        "{seen:?}"
+    );
+    assert!(stage.sh("id alice")?.stdout.contains("27(sudo)"));
+    Ok(())
+}
+
+#[test]
+fn where_nobody_unknown_is_let_in_nobody_is_asked_about_them() -> Result {
+    let stage = host("unknown = never")?;
+    let peer = stage.peer(SERVER, &everybody(15))?;
+    let login = stage.ssh("alice").password(PASSWORD, "whoami")?;
+    assert_eq!((login.code, login.stdout.as_str()), (255, ""), "{login}");
+    assert_eq!(peer.seen("author")?, []);
+
+    users::store(&stage, &[users::entry("alice", 15, &[27])])?;
+    is_alice(&stage.ssh("alice").password(PASSWORD, WHO)?, &stage);
+    Ok(())
+}
+
+#[test]
+fn a_user_whom_the_server_takes_back_has_the_old_rights_at_once() -> Result {
+    let stage = host("unknown = authorize")?;
+    let removed = Script::authen([Step::pass()]).author([Step::deny()]);
+    for script in [everybody(15), removed, everybody(15)] {
+        let peer = stage.peer(SERVER, &script)?;
+        let login = stage.ssh("alice").password(PASSWORD, WHO)?;
+        if peer.seen("acct")?.is_empty() {
+            assert_eq!((login.code, login.stdout.as_str()), (255, ""), "{login}");
+            assert!(
+                stage
+                    .sh("getent passwd alice")?
+                    .stdout
+                    .ends_with("nologin\n")
+            );
+        } else {
+            is_alice(&login, &stage);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn su_and_sudo_within_a_shared_login_know_whose_it_is() -> Result {
+    let stage = users::host(&[SERVER], "", "mode = shared\nunknown = authorize")
+        .pam("su", &format!("auth sufficient pam_rootok.so\n{STACK}"))
+        .pam("sudo", STACK)
+        .file("/etc/sudoers.d/all", 0o440, "ALL ALL=(ALL) NOPASSWD: ALL\n")
+        .start()?;
+    let peer = stage.peer(SERVER, &everybody(15))?;
+    let command = "sudo -n sh -c 'echo $SUDO_USER'; sudo -n su carol -s /bin/sh -c whoami; whoami";
+    // Carol has been here, so that su finds her.
+    stage.ssh("carol").password(PASSWORD, "true")?.success()?;
+    let login = stage.ssh("alice").password(PASSWORD, command)?;
+    // Of the login that the audit system knows: su changes no login.
+    assert_eq!(
+        login.stdout,
+        "alice\nalice\nalice\n",
+        "{login}{}",
+        stage.logs()
+    );
+    let seen = peer.wait_for("acct", 4)?;
+    let users: Vec<&str> = seen.iter().map(|seen| seen.user.as_str()).collect();
+    assert!(users.contains(&"alice"), "{users:?}");
+    Ok(())
+}
+
+#[test]
+fn packages_make_their_own_accounts_whether_servers_are_up_or_down() -> Result {
+    let stage = host("unknown = authorize")?;
+    let script = "getent passwd NAME >/dev/null || \
+                  adduser --system --group --no-create-home --home /nonexistent NAME; \
+                  getent passwd NAME | cut -d: -f1,6; id -Gn NAME; sed -n 's/^NAME:.*/listed/p' /etc/passwd";
+    for (name, server) in [
+        ("refused", Some(Script::authen([]).author([Step::deny()]))),
+        ("silent", Some(Script::authen([]).author([Step::Silence]))),
+        ("gone", None),
+    ] {
+        let peer = server
+            .map(|script| stage.peer(SERVER, &script))
+            .transpose()?;
+        let begun = Instant::now();
+        let output = stage.sh(&script.replace("NAME", name))?;
+        assert!(
+            output
+                .stdout
+                .ends_with(&format!("{name}:/nonexistent\n{name}\nlisted\n")),
+            "{output}"
+        );
+        assert!(
+            begun.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            begun.elapsed()
+        );
+        // Once it is local, nobody hears of it.
+        if let Some(peer) = &peer {
+            let before = peer.all()?;
+            stage
+                .sh(&format!("getent passwd {name} && id {name}"))?
+                .success()?;
+            assert_eq!(peer.all()?, before);
+        }
     }
     Ok(())
 }
