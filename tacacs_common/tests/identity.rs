@@ -170,7 +170,7 @@ fn users_of_one_level_share_the_account_that_owns_their_uid() {
     host.change(|book| assert!(book.forget("tacacs15").is_err()));
     // What an account shares it does not give to another account.
     let other = host.put(account("tacacs1", FIRST + 15));
-    assert_eq!(taken(other), (FIRST + 15, "alice".to_owned()));
+    assert_eq!(taken(other), (FIRST + 15, "tacacs15".to_owned()));
 }
 
 #[test]
@@ -200,6 +200,16 @@ fn a_uid_never_goes_to_another_name() {
         "alice"
     );
     assert_eq!(host.store().all_of(b"alice").unwrap().len(), 1);
+}
+
+#[test]
+fn a_user_and_an_account_of_one_name_are_not_one_another() {
+    let host = Host::with(&[account("tacacs15", FIRST + 15)]);
+    let user = host.put(entry("tacacs15", FIRST + 15));
+    assert_eq!(taken(user), (FIRST + 15, "tacacs15".to_owned()));
+    let host = Host::with(&[entry("tacacs15", FIRST + 15)]);
+    let account = host.put(account("tacacs15", FIRST + 15));
+    assert_eq!(taken(account), (FIRST + 15, "tacacs15".to_owned()));
 }
 
 #[test]

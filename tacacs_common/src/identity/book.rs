@@ -82,12 +82,8 @@ impl Book {
 
     /// Adds an entry as it is, if neither its name nor its uid is there.
     fn keep(&mut self, entry: Entry) -> bool {
-        let shares = entry.state != State::Shared && self.is_shared(entry.uid);
-        let clashes = |old: &Entry| {
-            let twice = old.is_known() && entry.is_known() && old.name == entry.name;
-            twice || (old.uid == entry.uid && !shares)
-        };
-        let free = !self.entries.iter().any(clashes);
+        let living = |old: &Entry| old.is_known() && entry.is_known() && old.name == entry.name;
+        let free = self.clash(&entry).is_none() && !self.entries.iter().any(living);
         if free {
             self.insert(entry);
         }
@@ -115,12 +111,7 @@ impl Book {
         if !line::push(&mut Vec::new(), &entry) {
             return Err(Refusal::Unwritable);
         }
-        let shared = self.is_shared(entry.uid) && entry.state != State::Shared;
-        let other = self
-            .entries
-            .iter()
-            .find(|other| other.uid == entry.uid && other.name != entry.name);
-        if let Some(other) = other.filter(|_| !shared && !self.is_own_account(&entry)) {
+        if let Some(other) = self.clash(&entry) {
             return Err(Refusal::Taken {
                 uid: entry.uid,
                 owner: other.name.clone(),
@@ -175,11 +166,17 @@ impl Book {
             .any(|entry| entry.uid == uid && entry.state == State::Shared)
     }
 
-    /// Whether an account by this name and uid is there already.
-    fn is_own_account(&self, account: &Entry) -> bool {
-        self.entries.iter().any(|entry| {
-            entry.state == State::Shared && entry.uid == account.uid && entry.name == account.name
-        })
+    /// The entry that the uid of this one belongs to, if that is another.
+    fn clash(&self, entry: &Entry) -> Option<&Entry> {
+        let of_uid = || self.entries.iter().filter(|other| other.uid == entry.uid);
+        let is_account = entry.state == State::Shared;
+        match of_uid().find(|other| other.state == State::Shared) {
+            // Every user may have an account's uid, but nobody as the account.
+            Some(account) => Some(account).filter(|it| (it.name == entry.name) != is_account),
+            None => {
+                of_uid().find(|other| other.name != entry.name || (is_account && other.is_known()))
+            }
+        }
     }
 
     fn insert(&mut self, entry: Entry) {
