@@ -187,6 +187,13 @@ impl Printer {
     }
 
     fn take(&mut self, taken: &Waiting, text: &mut String) {
+        if let Some(style) = &taken.style
+            && *style != self.style
+        {
+            self.style = style.clone();
+            let facility = self.style.facility.as_deref();
+            self.syslog = facility.map(|name| Syslog::new(Some(name)));
+        }
         text.clear();
         for line in taken.lines.lines() {
             self.add(text, line);
@@ -201,13 +208,6 @@ impl Printer {
             Some(file) => file.write_all(text.as_bytes()),
             None => io::stderr().write_all(text.as_bytes()),
         };
-        if let Some(style) = &taken.style
-            && *style != self.style
-        {
-            self.style = style.clone();
-            let facility = self.style.facility.as_deref();
-            self.syslog = facility.map(|name| Syslog::new(Some(name)));
-        }
         if taken.reopen
             && let Some(path) = &self.path
             && let Ok(file) = open(path)

@@ -66,15 +66,20 @@ impl Server {
 
     /// As [`Server::start`], under a limit as the shell's `ulimit` takes it.
     pub fn start_under(limit: &str, configuration: &str) -> Self {
-        Self::launch(&["sh"], &format!("ulimit {limit}"), configuration)
+        Self::launch(&["sh"], &format!("ulimit {limit}"), &[], configuration)
     }
 
     /// As [`Server::start`], with mounts of its own, changed by this shell line first.
     pub fn start_with_mounts(setup: &str, configuration: &str) -> Self {
-        Self::launch(&["unshare", "-rm", "sh"], setup, configuration)
+        Self::launch(&["unshare", "-rm", "sh"], setup, &[], configuration)
     }
 
-    fn launch(shell: &[&str], setup: &str, configuration: &str) -> Self {
+    /// As [`Server::start`], with more words on its command line.
+    pub fn start_with(flags: &[&str], configuration: &str) -> Self {
+        Self::launch(&["sh"], "true", flags, configuration)
+    }
+
+    fn launch(shell: &[&str], setup: &str, flags: &[&str], configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let accounting = folder.path().join("acct");
         let text = format!(
@@ -87,7 +92,9 @@ impl Server {
             .args(&shell[1..])
             .args(["-c", &format!("{setup} && exec \"$0\" \"$@\"")])
             .arg(env!("CARGO_BIN_EXE_tac_plus"))
-            .args(["-G", "-p", "0", "-B", "127.0.0.1", "-C"])
+            .args(["-G", "-p", "0", "-B", "127.0.0.1"])
+            .args(flags)
+            .arg("-C")
             .arg(&path)
             .stderr(Stdio::piped())
             .spawn()
@@ -181,6 +188,17 @@ impl Server {
             assert!(Instant::now() < end, "the server does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// A file as the server sees it, which may have mounts of its own.
+    pub fn path_within(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.child.id()))
     }
 
     /// What the kernel tells about the server.

@@ -1,0 +1,179 @@
+//! Clients that mean harm: the server stays up, its memory bounded, and good clients
+//! are answered meanwhile. Packets that make no sense are in `invalid`.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::certificates::{Authority, Secured};
+use common::{CONFIGURATION, Server, V0, V1, Wire, pap, start};
+use socket2::{Domain, Protocol, Socket, Type};
+use tacacs_common::packet::AuthenType;
+
+/// Another host: connections of one address are limited in number.
+fn connect_from(from: [u8; 4], server: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::from(from)), 0);
+    socket.bind(&address.into())?;
+    socket.connect(&server.into())?;
+    Ok(socket.into())
+}
+
+/// A server that knows every address, for a test with many.
+fn everybody() -> Server {
+    let configuration = format!("key = \"{}\"\n{CONFIGURATION}", common::SECRET);
+    Server::start(&configuration)
+}
+
+/// Runs something bad while a good client logs in over and over, each time within a
+/// time that no person would notice.
+fn beside_a_good_client(server: &Server, harm: impl FnOnce()) {
+    let (over, logins) = (AtomicBool::new(false), AtomicU32::new(0));
+    let address = server.address;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) || logins.load(Ordering::Relaxed) == 0 {
+                let begin = Instant::now();
+                let mut wire = Wire::new(TcpStream::connect(address).unwrap());
+                assert_eq!(wire.start(&pap("alice", "alice-pap")), "PASS \"\"");
+                assert!(begin.elapsed() < Duration::from_secs(5));
+                logins.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        harm();
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(server.resident_kb() < 60_000, "{} KB", server.resident_kb());
+}
+
+#[test]
+fn thousands_of_half_open_packets_and_dialogues_leave_room_for_a_good_client() {
+    let server = everybody();
+    beside_a_good_client(&server, || {
+        let mut kept = Vec::new();
+        let secret = common::SECRET.as_bytes();
+        let dialogue = common::packet(
+            secret,
+            1,
+            1,
+            V0,
+            true,
+            &start(AuthenType::Ascii, "alice", b""),
+        );
+        // A header that announces all that may be, half a header, and a question that
+        // nobody answers.
+        let mut header = dialogue.clone();
+        header.truncate(12);
+        header.splice(8..12, 65_536u32.to_be_bytes());
+        for number in 0..900u32 {
+            let [_, _, high, low] = (number / 100 + 1).to_be_bytes();
+            let mut stream = connect_from([127, 1, high, low], server.address).unwrap();
+            let bytes = match number % 3 {
+                0 => &header[..],
+                1 => &header[..7],
+                _ => &dialogue[..],
+            };
+            stream.write_all(bytes).unwrap();
+            kept.push(stream);
+        }
+    });
+}
+
+#[test]
+fn hundreds_of_wrong_secrets_closed_without_reading_hold_nobody_up() {
+    let mut server = everybody();
+    beside_a_good_client(&server, || {
+        for number in 0..300u32 {
+            let [_, _, high, low] = (number % 50 + 1).to_be_bytes();
+            let mut stream = connect_from([127, 2, high, low], server.address).unwrap();
+            for _ in 0..20 {
+                let request = common::packet(b"wrong", 1, 1, V1, true, &pap("alice", "alice-pap"));
+                // The server may have hung up already.
+                if stream.write_all(&request).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    server.wait_for_line("wrong shared secret");
+    let mut wire = server.connect();
+    assert_eq!(wire.start(&pap("alice", "alice-pap")), "PASS \"\"");
+}
+
+#[test]
+fn replies_that_nobody_reads_stop_their_own_connection_only() {
+    let server = everybody();
+    beside_a_good_client(&server, || {
+        let mut streams = Vec::new();
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            stream
+                .set_write_timeout(Some(Duration::from_millis(200)))
+                .unwrap();
+            let secret = common::SECRET.as_bytes();
+            let many: Vec<u8> = (0..2000)
+                .flat_map(|id| common::packet(secret, id, 1, V1, true, &pap("alice", "alice-pap")))
+                .collect();
+            // Until the server has stopped to read, or the end.
+            for _ in 0..20 {
+                if stream.write_all(&many).is_err() {
+                    break;
+                }
+            }
+            streams.push(stream);
+        }
+    });
+}
+
+#[test]
+fn bytes_that_are_no_packets_at_all_are_closed() {
+    let server = everybody();
+    beside_a_good_client(&server, || {
+        for first in [0u8, 0x16, 0xc2, 0xff, b'G'] {
+            for length in [1, 12, 13, 100, 5000] {
+                let mut stream = TcpStream::connect(server.address).unwrap();
+                let _ = stream.write_all(&vec![first; length]);
+            }
+        }
+    });
+}
+
+#[test]
+fn hundreds_of_tls_handshakes_that_never_end_hold_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("test authority");
+    authority.server().write(folder.path(), "server");
+    let at = folder.path().display();
+    std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    let text = format!(
+        "tls listen = 127.0.0.1:0\ntls certificate = {at}/server.pem\ntls key = {at}/server.key\n\
+         tls ca = {at}/ca.pem\n{}",
+        CONFIGURATION.replace("prompt =", "tls name = r1.example.net prompt =")
+    );
+    let mut server = Server::start(&text);
+    let line = server.wait_for_line("listening for TLS on");
+    let address: SocketAddr = line.rsplit(' ').next().unwrap().parse().unwrap();
+    beside_a_good_client(&server, || {
+        let mut kept = Vec::new();
+        for number in 0..400 {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let hello = [&[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 300]].concat();
+            stream.write_all(&hello[..number % hello.len()]).unwrap();
+            kept.push(stream);
+        }
+        let config = authority.client(&["r1.example.net"]).config(&authority);
+        let mut wire = Secured::connect(address, &config);
+        let reply = wire.ask(1, V1, false, &pap("alice", "alice-pap")).unwrap();
+        assert_eq!(reply.status(), "PASS");
+    });
+}

@@ -1,0 +1,229 @@
+//! The server as a process: who it is, and what a service manager gives it.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use common::{CONFIGURATION, PATIENCE, Server, Wire, pap};
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A configuration in a folder, its records in `acct` there.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    set_mode(folder.path(), 0o755);
+    let text = format!(
+        "accounting file = {}/acct\n{CONFIGURATION}",
+        folder.path().display()
+    );
+    std::fs::write(folder.path().join("tac_plus.conf"), text).unwrap();
+    std::fs::write(folder.path().join("acct"), "").unwrap();
+    folder
+}
+
+fn refused(folder: &Path, flags: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_tac_plus"))
+        .args(["-B", "127.0.0.1", "-p", "0"])
+        .args(flags)
+        .arg("-C")
+        .arg(folder.join("tac_plus.conf"))
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn another_user_serves_and_what_it_may_not_do_later_is_an_error_at_the_start() {
+    let folder = folder();
+    let (configuration, records) = (
+        folder.path().join("tac_plus.conf"),
+        folder.path().join("acct"),
+    );
+    set_mode(&configuration, 0o600);
+    set_mode(&records, 0o600);
+    let nobody = ["-U", "65534", "-Q", "65534"];
+    let error = refused(folder.path(), &nobody);
+    assert!(error.contains("cannot read the configuration"), "{error}");
+    set_mode(&configuration, 0o644);
+    let error = refused(folder.path(), &nobody);
+    assert!(
+        error.contains("acct cannot be opened: Permission denied"),
+        "{error}"
+    );
+    set_mode(&records, 0o666);
+    let error = refused(folder.path(), &[&nobody[..], &["-l", "/root/log"]].concat());
+    assert!(error.contains("cannot open the log"), "{error}");
+    let error = refused(folder.path(), &["-U", "no-such-user"]);
+    assert!(
+        error.contains("-U: there is no user 'no-such-user'"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_user_is_changed_for_good_with_all_its_groups() {
+    let folder = folder();
+    set_mode(&folder.path().join("acct"), 0o666);
+    let mut server = Server::start_with(&[], CONFIGURATION);
+    let before = server.process_file("status");
+    assert!(before.contains("Uid:\t0\t0\t0\t0"), "the test runs as root");
+    server.signal("TERM");
+    server.wait();
+    let log = folder.path().join("log");
+    std::fs::write(&log, "").unwrap();
+    set_mode(&log, 0o666);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tac_plus"))
+        .args([
+            "-B",
+            "127.0.0.1",
+            "-p",
+            "0",
+            "-U",
+            "nobody",
+            "-Q",
+            "65534",
+            "-l",
+        ])
+        .arg(&log)
+        .arg("-C")
+        .arg(folder.path().join("tac_plus.conf"))
+        .spawn()
+        .unwrap();
+    wait_for(&log, "listening on");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    for line in [
+        "Uid:\t65534\t65534\t65534\t65534",
+        "Gid:\t65534\t65534\t65534\t65534",
+    ] {
+        assert!(status.contains(line), "{status}");
+    }
+    let groups = status
+        .lines()
+        .find(|line| line.starts_with("Groups:"))
+        .unwrap();
+    assert!(
+        !groups.split_whitespace().any(|group| group == "0"),
+        "{groups}"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Waits for a line in a file and gives it.
+fn wait_for(path: &Path, part: &str) -> String {
+    let end = std::time::Instant::now() + PATIENCE;
+    loop {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        if let Some(line) = text.lines().find(|line| line.contains(part)) {
+            return line.to_owned();
+        }
+        assert!(std::time::Instant::now() < end, "no {part:?} in {text}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_service_manager_hands_over_sockets_and_is_told_how_it_goes() {
+    let folder = folder();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let manager = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let told = || {
+        let mut buffer = [0; 256];
+        let count = manager.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..count]).into_owned()
+    };
+    let script = "exec 3<&0 0</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=plain; \
+                  exec \"$0\" \"$@\"";
+    let child = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_tac_plus"), "-C"])
+        .arg(folder.path().join("tac_plus.conf"))
+        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .stdin(Stdio::from(OwnedFd::from(socket)))
+        .spawn()
+        .unwrap();
+    let child = Ended(child);
+    assert_eq!(told(), "READY=1");
+    let log_in = || {
+        let mut wire = Wire::new(std::net::TcpStream::connect(address).unwrap());
+        wire.start(&pap("alice", "alice-pap"))
+    };
+    assert_eq!(log_in(), "PASS \"\"");
+    let signal = |name: &str| {
+        let id = child.0.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    signal("HUP");
+    let reloading = told();
+    assert!(
+        reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="),
+        "{reloading}"
+    );
+    assert_eq!(told(), "READY=1");
+    assert_eq!(log_in(), "PASS \"\"", "the socket is the same");
+    signal("TERM");
+    assert_eq!(told(), "STOPPING=1");
+}
+
+#[test]
+fn the_log_is_a_file_where_asked_for_and_json_where_configured() {
+    let folder = folder();
+    let path = folder.path().join("tac_plus.conf");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("log format = json\n{text}")).unwrap();
+    let log = folder.path().join("log");
+    let child = Command::new(env!("CARGO_BIN_EXE_tac_plus"))
+        .args(["-B", "127.0.0.1", "-p", "0", "-l"])
+        .arg(&log)
+        .arg("-C")
+        .arg(path)
+        .spawn()
+        .unwrap();
+    let _child = Ended(child);
+    let line = wait_for(&log, "listening on");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let address = line["message"]
+        .as_str()
+        .unwrap()
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .to_owned();
+    let mut wire = Wire::new(std::net::TcpStream::connect(address).unwrap());
+    assert_eq!(wire.start(&pap("alice", "wrong")), "FAIL \"\"");
+    let line = wait_for(&log, "login failure");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["message"], "login failure");
+    assert_eq!(line["user"], "alice");
+    assert_eq!(line["client"], "10.9.8.7");
+}

@@ -1,0 +1,160 @@
+//! A new configuration for a server that has work to do.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+
+use common::{CONFIGURATION, Server, V0, V1, acct, arguments, author, pap};
+
+const RELOADS: u32 = 1000;
+
+fn write(server: &Server, text: &str) {
+    let accounting = server.accounting_path();
+    let text = format!("accounting file = {}\n{text}", accounting.display());
+    // As editors and deployment tools do: whole, or not at all.
+    let path = server.configuration_path();
+    let new = path.with_extension("new");
+    std::fs::write(&new, text).unwrap();
+    std::fs::rename(new, path).unwrap();
+}
+
+#[test]
+fn a_thousand_reloads_half_of_them_broken_lose_no_request() {
+    let mut server = Server::start(CONFIGURATION);
+    let (over, answered) = (AtomicBool::new(false), AtomicU32::new(0));
+    let address = server.address;
+    let connect = || common::Wire::new(TcpStream::connect(address).unwrap());
+    thread::scope(|scope| {
+        // One connection for all its requests, and one for each.
+        scope.spawn(|| {
+            let mut wire = connect();
+            let args = arguments(&["service=shell", "cmd=show", "cmd-arg=version"]);
+            let record = arguments(&["task_id=1"]);
+            while !over.load(Ordering::Relaxed) {
+                let login = wire.ask(1, 1, V1, true, &pap("alice", "alice-pap"));
+                assert_eq!(login.status(), "PASS");
+                let command = wire.ask(2, 1, V0, true, &author("alice", &args));
+                assert_eq!(command.status(), "PASS_ADD");
+                let record = wire.ask(3, 1, V0, true, &acct(4, &record));
+                assert_eq!(record.status(), "SUCCESS");
+                answered.fetch_add(3, Ordering::Relaxed);
+            }
+        });
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let reply = connect().ask(1, 1, V1, false, &pap("alice", "alice-pap"));
+                assert_eq!(reply.status(), "PASS");
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        for number in 0..RELOADS {
+            let broken = number % 2 == 0;
+            let signal = if number % 4 < 2 { "HUP" } else { "USR1" };
+            let end = if broken { "user = alice {" } else { "" };
+            write(&server, &format!("{CONFIGURATION}# {number}\n{end}"));
+            server.signal(signal);
+            let said = server.wait_for_line("configuration ");
+            assert_eq!(said.contains("not reloaded"), broken, "{said}");
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(answered.into_inner() > RELOADS, "there was a load");
+}
+
+#[test]
+fn listeners_come_and_go_and_connections_stay() {
+    let mut server = Server::start(CONFIGURATION);
+    let mut old = server.connect();
+    let login = pap("alice", "alice-pap");
+    assert_eq!(old.ask(1, 1, V1, true, &login).status(), "PASS");
+    write(&server, &format!("listen = 127.0.0.3:0\n{CONFIGURATION}"));
+    server.signal("HUP");
+    let line = server.wait_for_line("listening on");
+    let address: SocketAddr = line.rsplit(' ').next().unwrap().parse().unwrap();
+    assert_ne!(address, server.address);
+    let mut new = common::Wire::new(TcpStream::connect(address).unwrap());
+    assert_eq!(new.ask(1, 1, V1, true, &login).status(), "PASS");
+    server.wait_for_line("configuration reloaded");
+    write(&server, CONFIGURATION);
+    server.signal("HUP");
+    server.wait_for_line("configuration reloaded");
+    assert!(TcpStream::connect(address).is_err());
+    for wire in [&mut old, &mut new] {
+        assert_eq!(wire.ask(2, 1, V1, true, &login).status(), "PASS");
+    }
+}
+
+#[test]
+fn what_cannot_be_served_is_not_reloaded() {
+    let mut server = Server::start(CONFIGURATION);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = server.folder.path().display().to_string();
+    for (line, error) in [
+        (
+            format!("listen = {}", taken.local_addr().unwrap()),
+            "cannot listen on",
+        ),
+        (
+            format!(
+                "tls listen = 127.0.0.1:0\ntls ca = {folder}/nothing\ntls certificate = x\ntls key = x"
+            ),
+            "nothing",
+        ),
+        (
+            "tls listen = 127.0.0.1:0".to_owned(),
+            "needs 'tls ca = FILE' too",
+        ),
+    ] {
+        write(&server, &format!("{line}\n{CONFIGURATION}"));
+        server.signal("HUP");
+        server.wait_for_line(error);
+        server.wait_for_line("configuration not reloaded");
+        let mut wire = server.connect();
+        assert_eq!(wire.start(&pap("alice", "alice-pap")), "PASS \"\"");
+    }
+    let text = format!("accounting file = {folder}/no/acct\n{CONFIGURATION}");
+    std::fs::write(server.configuration_path(), text).unwrap();
+    server.signal("HUP");
+    server.wait_for_line("/no/acct cannot be opened");
+    server.wait_for_line("configuration not reloaded");
+}
+
+#[test]
+fn limits_are_those_of_the_newest_configuration() {
+    let mut server = Server::start(CONFIGURATION);
+    let login = pap("alice", "alice-pap");
+    let mut first = server.connect();
+    assert_eq!(first.ask(1, 1, V1, true, &login).status(), "PASS");
+    write(
+        &server,
+        &format!("limit connections-per-client = 1\nlimit body = 64\n{CONFIGURATION}"),
+    );
+    server.signal("HUP");
+    server.wait_for_line("configuration reloaded");
+    assert!(server.connect().is_closed());
+    drop(first);
+    // The place of a connection that has just ended is free in a moment.
+    let end = std::time::Instant::now() + common::PATIENCE;
+    let ask = |password: &str| {
+        let mut wire = server.connect();
+        let request = wire.packet(1, 1, V1, false, &pap("alice", password));
+        // A server that refuses the connection may have closed it already.
+        let _ = std::io::Write::write_all(&mut wire.stream, &request);
+        let mut answer = Vec::new();
+        let _ = std::io::Read::read_to_end(&mut wire.stream, &mut answer);
+        !answer.is_empty()
+    };
+    while !ask("alice-pap") {
+        assert!(std::time::Instant::now() < end, "never free");
+    }
+    assert!(!ask(&"x".repeat(64)));
+    server.wait_for_line("is over the limit of 64");
+}
