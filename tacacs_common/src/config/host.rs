@@ -32,29 +32,29 @@ impl Default for HostFacts {
 impl HostFacts {
     /// Reads them from this host. A file that is not there says nothing.
     pub fn read() -> Self {
-        let text = |path| {
-            fs::read(path)
-                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-                .unwrap_or_default()
-        };
+        let text = |path| fs::read(path).unwrap_or_default();
         Self::from_texts(&text("/etc/login.defs"), &text("/etc/subuid"))
     }
 
-    fn from_texts(login_defs: &str, subuid: &str) -> Self {
+    /// Of bytes, since a comment may be in any encoding, and with little ado: every
+    /// lookup of a user's name reads the configuration, and these files with it.
+    fn from_texts(login_defs: &[u8], subuid: &[u8]) -> Self {
         let mut facts = Self::default();
-        for line in login_defs.lines() {
-            let mut words = line.split_whitespace();
+        for line in lines(login_defs) {
+            let mut words = line
+                .split(u8::is_ascii_whitespace)
+                .filter(|word| !word.is_empty());
             let field = match words.next() {
-                Some("UID_MIN") => &mut facts.uid_min,
-                Some("UID_MAX") => &mut facts.uid_max,
+                Some(b"UID_MIN") => &mut facts.uid_min,
+                Some(b"UID_MAX") => &mut facts.uid_max,
                 _ => continue,
             };
-            if let Some(uid) = words.next().and_then(number) {
+            if let Some(uid) = words.next().and_then(uid) {
                 *field = uid;
             }
         }
-        for line in subuid.lines() {
-            let mut fields = line.split(':').skip(1).map(number);
+        for line in lines(subuid) {
+            let mut fields = line.split(|byte| *byte == b':').skip(1).map(uid);
             if let (Some(Some(first)), Some(Some(count))) = (fields.next(), fields.next()) {
                 facts.subuid.push((first, count));
             }
@@ -86,16 +86,24 @@ impl HostFacts {
     }
 }
 
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n')
+}
+
+fn uid(digits: &[u8]) -> Option<u32> {
+    number(str::from_utf8(digits).ok()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn facts_are_read_from_the_texts_of_the_host() {
-        let defs = "# UID_MIN 5\nUID_MIN\t\t 500\nUID_MAX 30000\nUID_MAX\nSYS_UID_MAX 999\n";
+        let defs = b"# UID_MIN 5\nUID_MIN\t\t 500\nUID_MAX 30000\nUID_MAX\nSYS_UID_MAX 999\n";
         let facts = HostFacts::from_texts(
             defs,
-            "alice:100000:65536\nbroken\nbob:x:1\ncarol:165536:0\n",
+            b"alice:100000:65536\nbroken\nbob:x:1\ncarol:165536:0\n",
         );
         assert_eq!(
             facts,
@@ -110,6 +118,6 @@ mod tests {
                 .taken()
                 .contains(&(100_000, 165_535, "a line of /etc/subuid"))
         );
-        assert_eq!(HostFacts::from_texts("", ""), HostFacts::default());
+        assert_eq!(HostFacts::from_texts(b"", b""), HostFacts::default());
     }
 }

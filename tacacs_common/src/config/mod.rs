@@ -61,6 +61,15 @@ impl Config {
         Self::load_with_pam_line(path, &[])
     }
 
+    /// As [`Config::load`], but without a look at which uids this host gives to others.
+    /// For lookups, of which there are many, of users that are stored already.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn load_for_lookup(path: &Path) -> Result<Self, Error> {
+        Self::load_with(path, &[], &HostFacts::default)
+    }
+
     /// Reads the file `path`, or the one that `conf=` names, and lets the
     /// words of a PAM line override it.
     ///
@@ -71,6 +80,10 @@ impl Config {
     /// # Errors
     /// As for [`Config::load`], and words of the line that are not known.
     pub fn load_with_pam_line(path: &Path, words: &[&str]) -> Result<Self, Error> {
+        Self::load_with(path, words, &HostFacts::read)
+    }
+
+    fn load_with(path: &Path, words: &[&str], host: &dyn Fn() -> HostFacts) -> Result<Self, Error> {
         let named = old::values_of(words, "conf").last();
         let path = named.map_or(path, Path::new);
         let enough = ["server", "include"]
@@ -87,7 +100,7 @@ impl Config {
         parser
             .problems
             .or(parser.draft)
-            .and_then(|draft| check::finish(draft, path, &HostFacts::read))
+            .and_then(|draft| check::finish(draft, path, host))
     }
 
     /// Reads a configuration from memory, where nothing can be included and
