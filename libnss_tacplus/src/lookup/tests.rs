@@ -78,7 +78,7 @@ impl Host {
             hold_down: &hold_down,
             sessions: &sessions,
             proc: &proc,
-            is_root: false,
+            is_root: true,
         })
     }
 
