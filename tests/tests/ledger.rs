@@ -13,9 +13,10 @@ const CONFORMANCE: &str = "docs/conformance.md";
 const REGRESSIONS: &str = "docs/security-regressions.md";
 
 /// A crate, as the documents name it, and its folder.
-const CRATES: [(&str, &str); 5] = [
+const CRATES: [(&str, &str); 6] = [
     ("tacacs_common", "tacacs_common"),
     ("pam_tacplus_rs", "pam_tacplus_rs"),
+    ("libnss_tacplus", "libnss_tacplus"),
     ("tacacs_client", "tacacs_client"),
     ("tac_plus", "tac_plus"),
     ("e2e", "tests"),

@@ -1,6 +1,7 @@
 //! Users that are in no file of the host: what `getent`, `id`, `ls` and the login
 //! programs make of them, and what a server hears of it.
 
+use e2e::scene::{LOCAL_PASSWORD, STACK};
 use e2e::users::{self, entry, uid};
 use e2e::{Result, Script, Stage, Step};
 
@@ -99,7 +100,7 @@ fn a_user_of_the_server_who_is_not_stored_is_known_to_roots_programs_alone() -> 
         );
     }
 
-    let before = peer.all()?;
+    let before = peer.seen("connect")?;
     for line in [
         "setpriv --reuid=bob --regid=bob --clear-groups getent passwd carol",
         "setpriv --reuid=bob --regid=bob --clear-groups id carol",
@@ -135,6 +136,31 @@ fn a_user_of_the_server_who_is_not_stored_is_known_to_roots_programs_alone() -> 
             "{nobody}"
         );
     }
-    assert_eq!(peer.all()?, before);
+    assert_eq!(peer.seen("connect")?, before);
+    Ok(())
+}
+
+#[test]
+fn no_server_hears_of_local_users_whatever_they_do() -> Result {
+    let stage = users::host(&[SERVER], "", "mode = unique\nunknown = authorize")
+        .pam("su", &format!("auth sufficient pam_rootok.so\n{STACK}"))
+        .pam("sudo", STACK)
+        .pam("cron", STACK)
+        .file("/etc/sudoers", 0o440, "bob ALL=(ALL) NOPASSWD: ALL\n")
+        .start()?;
+    stage.set_password("root", LOCAL_PASSWORD)?;
+    let script = Script::authen([Step::pass()]).author([Step::permit(&["priv-lvl=15"])]);
+    let peer = stage.peer(SERVER, &script)?;
+
+    let line = "id; sudo -n id; sudo -n su - bob -c id; sudo -n getent initgroups bob";
+    for user in ["bob", "root"] {
+        let login = stage.ssh(user).password(LOCAL_PASSWORD, line)?;
+        assert!(login.stdout.contains(&format!("({user})")), "{login}");
+    }
+    stage.sh("id bob; id daemon; su bob -c id; getent passwd; getent group; getent shadow bob")?;
+    stage.sh("rm -f /run/crond.reboot; echo '@reboot id >/tmp/job' | crontab -u bob -")?;
+    let _cron = stage.spawn("cron", "cron", &["-f"])?;
+    stage.wait_for_line("/tmp/job", "uid=2002(bob)")?;
+    assert_eq!(peer.all()?, []);
     Ok(())
 }
