@@ -19,7 +19,8 @@ use crate::program::{Part, part};
 use crate::site::{Site, unreadable};
 
 /// How long this process goes on with an answer: `id` wants the user, his groups and
-/// their names, and sshd and its PAM modules look a user up many times in a login.
+/// their names. A login program does so to its end, for its PAM modules have to find out
+/// what it was told first.
 const KEPT: Duration = Duration::from_secs(3);
 
 /// The last name that was asked about, and the answer.
@@ -53,7 +54,12 @@ pub(crate) fn person(site: &Site<'_>, store: &Store, name: &str) -> Answer<Entry
     }
     match (config.mapping.unknown, part) {
         (Unknown::Authorize, _) => {
-            let answer = recall(&|asked| asked.name == name).unwrap_or_else(|| {
+            let kept = if part == Part::Login {
+                Duration::MAX
+            } else {
+                KEPT
+            };
+            let answer = recall(kept, &|asked| asked.name == name).unwrap_or_else(|| {
                 let answer = authorized(site, &config, store, name);
                 remember(name, &answer);
                 answer
@@ -88,7 +94,8 @@ fn remembered(site: &Site<'_>, is_wanted: &dyn Fn(&Newcomer) -> bool) -> Answer<
     if !site.is_root {
         return Err(Failure::NotFound);
     }
-    recall(&|asked| asked.answer.as_ref().is_ok_and(is_wanted)).unwrap_or(Err(Failure::NotFound))
+    recall(KEPT, &|asked| asked.answer.as_ref().is_ok_and(is_wanted))
+        .unwrap_or(Err(Failure::NotFound))
 }
 
 fn authorized(site: &Site<'_>, config: &Config, store: &Store, name: &str) -> Answer<Newcomer> {
@@ -116,11 +123,11 @@ fn authorized(site: &Site<'_>, config: &Config, store: &Store, name: &str) -> An
 }
 
 /// Never waits: whoever holds the lock may be a thread that a fork left behind.
-fn recall(is_wanted: &dyn Fn(&Asked) -> bool) -> Option<Answer<Newcomer>> {
+fn recall(kept: Duration, is_wanted: &dyn Fn(&Asked) -> bool) -> Option<Answer<Newcomer>> {
     let last = LAST.try_lock().ok()?;
     let asked = last.as_ref()?;
     let age = boottime().checked_sub(asked.at)?;
-    (age < KEPT && is_wanted(asked)).then(|| asked.answer.clone())
+    (age < kept && is_wanted(asked)).then(|| asked.answer.clone())
 }
 
 fn remember(name: &str, answer: &Answer<Newcomer>) {

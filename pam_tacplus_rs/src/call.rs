@@ -29,9 +29,11 @@ pub(crate) struct Site {
     pub(crate) hold_down: PathBuf,
     pub(crate) spool: PathBuf,
     pub(crate) sessions: PathBuf,
-    /// `/proc/self`, with `sessionid` and `loginuid`.
+    /// `/proc/self`, with `sessionid` and `loginuid`; beside it are the other processes.
     pub(crate) proc: PathBuf,
     pub(crate) now: Now,
+    /// The same moment as `now.unix`, in milliseconds.
+    pub(crate) millis: u64,
 }
 
 /// A moment.
@@ -47,6 +49,7 @@ impl Site {
     /// This host, now.
     pub(crate) fn host() -> Self {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let unix = unix.unwrap_or_default();
         Self {
             conf: config::PATH.into(),
             passwd: "/etc/passwd".into(),
@@ -58,9 +61,10 @@ impl Site {
             sessions: "/run/tacplus/sessions".into(),
             proc: "/proc/self".into(),
             now: Now {
-                unix: unix.map_or(0, |since| since.as_secs()),
+                unix: unix.as_secs(),
                 boot: hold_down::boottime(),
             },
+            millis: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Owns when an entry is written, ended for the time being, or stands in for a server.
 //! In mode `local` there is none: users are those of /etc/passwd.
 
-use tacacs_common::config::{Config, Mode, Unknown, UnreachablePolicy};
+use tacacs_common::config::{Config, Mapping, Mode, Unknown, UnreachablePolicy};
 use tacacs_common::escape;
 use tacacs_common::exchange::author::Granted;
 use tacacs_common::identity::learn::{self, Host};
@@ -13,11 +13,14 @@ use tacacs_common::identity::{Entry, State, Store, StoreError, Writer};
 use crate::call::{Call, Person, Site};
 use crate::handle::{Level, Note};
 use crate::outcome::End;
-use crate::talk;
+use crate::{process, talk};
 
 /// Seconds after which an entry that has not changed is written again, to say that it
 /// still holds.
 const RENEWAL: u64 = 15 * 60;
+
+/// How long a program may have been running of which nothing is known, in milliseconds.
+const UNKNOWN_AGE: u64 = 10 * 60 * 1000;
 
 const CHANGED: &[u8] = b"Your rights on this host have changed, log in again";
 
@@ -63,7 +66,7 @@ fn renew(
         now: site.now.unix,
     };
     let store = Store::open(&site.identity)?;
-    let (entry, missing) = learn::entry(mapping, &store, &person.user, granted, &host)?;
+    let (mut entry, missing) = learn::entry(mapping, &store, &person.user, granted, &host)?;
     for group in missing {
         let group = escape::line(group.as_bytes());
         call.log(
@@ -74,14 +77,9 @@ fn renew(
             ),
         );
     }
+    entry.changed = site.millis;
     let old = store.by_name(person.user.as_bytes())?;
-    let told = match (&old, mapping.unknown) {
-        (Some(old), _) if old.state == State::Active => Some(old.clone()),
-        (_, Unknown::Allocate) => Some(map::allocate(mapping, &store, &person.user)?),
-        (Some(old), Unknown::Never) => Some(old.clone()),
-        (_, Unknown::Authorize | Unknown::Never) => None,
-    };
-    let goes_on = told.is_none_or(|told| same_login(&told, &entry));
+    let goes_on = was_told(call, mapping, &store, old.as_ref(), &entry)?;
     let unchanged = old.as_ref().is_some_and(|old| same_rights(old, &entry));
     let age = old.map_or(u64::MAX, |old| entry.learned.abs_diff(old.learned));
     if unchanged && (age < RENEWAL || !rustix::process::getuid().is_root()) {
@@ -101,16 +99,49 @@ fn renew(
     Ok(goes_on)
 }
 
-/// Whether what programs keep from before acct_mgmt still holds.
-fn same_login(a: &Entry, b: &Entry) -> bool {
-    (a.uid, a.gid, &a.home, &a.shell) == (b.uid, b.gid, &b.home, &b.shell)
+/// Whether the program that logs in was told of this account when it asked, some time
+/// before the account phase: what it was told it will use.
+fn was_told(
+    call: &Call<'_>,
+    mapping: &Mapping,
+    store: &Store,
+    old: Option<&Entry>,
+    entry: &Entry,
+) -> Result<bool, Unmapped> {
+    let shared = mapping.mode == Mode::Shared;
+    // The user may have started this login before another one, in which the rights
+    // changed. An own uid stays, and groups are asked for later.
+    if shared && old.is_some_and(|old| has_changed_since(call.site, old)) {
+        return Ok(false);
+    }
+    Ok(match (old, mapping.unknown) {
+        (Some(old), _) if old.state == State::Active => old.is_same_account(entry),
+        (_, Unknown::Allocate) => {
+            map::allocate(mapping, store, &entry.name)?.is_same_account(entry)
+        }
+        (Some(old), Unknown::Never) => old.is_same_account(entry),
+        (None, Unknown::Never) => true,
+        // It asked a server, which may have thought otherwise then, or of a question
+        // without address. The lookups of one program remember the answer.
+        (_, Unknown::Authorize) => {
+            !shared || call.handle.account(&entry.name) == Some((entry.uid, entry.gid))
+        }
+    })
 }
 
-/// Whether nothing but the date is new.
+/// Whether an entry has become what it is since the program started that logs in.
+fn has_changed_since(site: &Site, entry: &Entry) -> bool {
+    let since = process::started(site).unwrap_or(site.millis.saturating_sub(UNKNOWN_AGE));
+    entry.changed >= since
+}
+
+/// Whether nothing but the date is new. A change in the future was noted by a clock that
+/// has been set since.
 fn same_rights(old: &Entry, new: &Entry) -> bool {
+    let possible = old.changed <= new.changed;
     let mut old = old.clone();
-    old.learned = new.learned;
-    old == *new
+    (old.learned, old.changed) = (new.learned, new.changed);
+    possible && old == *new
 }
 
 /// A server refused a person who had proved to be the user: no more rights, until a
@@ -126,6 +157,7 @@ pub(crate) fn disable(call: &Call<'_>, config: &Config, person: &Person) {
         Writer::open(&call.site.identity)?.change(|book| {
             if let Some(entry) = book.find(&person.user) {
                 entry.disable();
+                entry.changed = call.site.millis;
             }
             Ok::<_, StoreError>(())
         })

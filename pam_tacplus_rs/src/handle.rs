@@ -21,6 +21,8 @@ pub(crate) trait Handle {
     fn token(&self, token: Token) -> Option<Secret>;
     /// Hands a password to the modules that follow; false if libpam refuses.
     fn set_token(&mut self, token: Token, value: &Secret) -> bool;
+    /// What a lookup of this name answers here and now: uid and gid.
+    fn account(&self, name: &str) -> Option<(u32, u32)>;
     /// Sets a PAM environment variable; false if libpam refuses.
     fn set_env(&mut self, name: &str, value: &str) -> bool;
     /// Asks the person. `None`: no answer.

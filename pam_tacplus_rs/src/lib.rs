@@ -12,6 +12,7 @@
 //! | `account` | acct_mgmt |
 //! | `entry` | the user's entry in the identity store |
 //! | `session` | open_session, close_session |
+//! | `process` | since when the program runs |
 //! | `record` | the session record under `/run/tacplus/sessions` |
 //! | `passwd` | chauthtok |
 //! | `outcome` | the table from how a phase ended to its PAM code |
@@ -29,6 +30,7 @@ mod handle;
 mod login;
 mod outcome;
 mod passwd;
+mod process;
 mod record;
 mod session;
 mod standing;

@@ -36,6 +36,8 @@ pub(crate) struct Fake {
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) old_password: Option<Vec<u8>>,
     pub(crate) env: Vec<String>,
+    /// What a lookup of the user says.
+    pub(crate) account: Option<(u32, u32)>,
     /// What was asked, and whether the answer may be shown.
     pub(crate) asked: Vec<(bool, String)>,
     pub(crate) told: Vec<(Note, String)>,
@@ -75,6 +77,10 @@ impl Handle for Fake {
     fn set_token(&mut self, token: Token, value: &Secret) -> bool {
         *self.slot(token) = Some(value.expose().to_vec());
         true
+    }
+
+    fn account(&self, _name: &str) -> Option<(u32, u32)> {
+        self.account
     }
 
     fn set_env(&mut self, name: &str, value: &str) -> bool {
@@ -133,6 +139,7 @@ impl Host {
                 unix: 1_700_000_000,
                 boot: Duration::from_millis(5_500),
             },
+            millis: 1_700_000_000_000,
         };
         let handle = Fake {
             user: "alice".to_owned(),
@@ -171,6 +178,14 @@ impl Host {
     pub(crate) fn audit(&self, session: &str, login_uid: &str) {
         fs::write(self.folder.path().join("proc/sessionid"), session).unwrap();
         fs::write(self.folder.path().join("proc/loginuid"), login_uid).unwrap();
+    }
+
+    /// Lets the program that logs in have started this long ago.
+    pub(crate) fn running_for(&mut self, millis: u64) {
+        let start = (5_500 - millis) / 10;
+        let stat = format!("7 (sshd) S 1 7 7 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 {start} 9\n");
+        fs::write(self.site.proc.join("stat"), stat).unwrap();
+        let _ = std::os::unix::fs::symlink("/usr/sbin/sshd", self.site.proc.join("exe"));
     }
 
     pub(crate) fn run(&mut self, phase: Phase, run: fn(&mut Call<'_>) -> End) -> End {

@@ -88,6 +88,7 @@ fn entry(name: &str, uid: u32, learned: u64) -> Entry {
         groups: vec![27, 100],
         level: 15,
         learned,
+        changed: learned * 1000,
         state: State::Active,
     }
 }

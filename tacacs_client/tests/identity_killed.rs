@@ -36,6 +36,7 @@ fn fill(path: &Path) {
                 groups: vec![27, 100],
                 level: 15,
                 learned: 1_700_000_000,
+                changed: 0,
                 state: State::Active,
             };
             book.put(entry).unwrap();

@@ -32,7 +32,7 @@ fn store(size: u32) -> String {
         let (name, uid) = (name(number), uid(number));
         index.insert(uid, HEAD + lines.len());
         lines += &format!(
-            "{name}:{uid}:{uid}:Somebody of the network:/home/{name}:/bin/bash:4,27,100:15:1700000000:active\n"
+            "{name}:{uid}:{uid}:Somebody of the network:/home/{name}:/bin/bash:4,27,100:15:1700000000:0:active\n"
         );
     }
     let start = HEAD + lines.len();

@@ -25,6 +25,7 @@ fn entry(name: &str, uid: u32) -> Entry {
         groups: vec![27],
         level: 15,
         learned: 1_700_000_000,
+        changed: 1_700_000_000_123,
         state: State::Active,
     }
 }
@@ -413,7 +414,7 @@ fn a_repair_keeps_shared_accounts_and_their_users_and_drops_contradictions() {
         entry("bob", FIRST + 15),
         entry("carol", FIRST + 5),
     ]);
-    let line = "mallory:2010000005:2010000005::/home/m:/bin/sh::1:0:active\n";
+    let line = "mallory:2010000005:2010000005::/home/m:/bin/sh::1:0:0:active\n";
     let text = host
         .text()
         .replace("\ntacacs15:", &format!("\n{line}tacacs15:"));

@@ -41,7 +41,7 @@ fn store(entries: u32) -> String {
         offsets.push((uid, HEAD + lines.len()));
         let _ = writeln!(
             lines,
-            "{name}:{uid}:{uid}::/home/{name}:/bin/bash:27,100:15:1700000000:active"
+            "{name}:{uid}:{uid}::/home/{name}:/bin/bash:27,100:15:1700000000:0:active"
         );
     }
     offsets.sort_unstable();

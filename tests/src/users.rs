@@ -47,6 +47,7 @@ pub fn entry(name: &str, level: u8, groups: &[u32]) -> Entry {
         groups: groups.to_vec(),
         level,
         learned: 1_700_000_000,
+        changed: 0,
         state: State::Active,
     }
 }

@@ -1,6 +1,8 @@
 //! Users that only servers know, through the whole house: what a login stores, what
 //! later logins make of it, and who gets in with what.
 
+use std::time::Duration;
+
 use e2e::scene::{PASSWORD, STACK};
 use e2e::users::{self, uid};
 use e2e::{Output, Peer, Result, Script, Stage, Step};
@@ -148,6 +150,38 @@ fn where_accounts_are_shared_a_demotion_is_refused_once_and_then_holds() -> Resu
     let login = dialog.answer("Password:", PASSWORD).run()?;
     assert_login(&stage, &login, &after.to_string());
     stage.wait_for_log("the rights of 'alice'")?;
+    Ok(())
+}
+
+#[test]
+fn a_login_kept_waiting_at_its_prompt_does_not_outlive_a_demotion() -> Result {
+    let stage = host("", "mode = shared")?;
+    let peer = server(&stage, &["priv-lvl=15"])?;
+    let login = stage.ssh("alice").password(PASSWORD, "id -u")?;
+    assert_login(&stage, &login, &uid("tacacs15").to_string());
+    drop(peer);
+
+    let _peer = server(&stage, &["priv-lvl=1"])?;
+    let (waited, other) = std::thread::scope(|scope| {
+        // sshd has copied the entry of tacacs15 when it asks for the password.
+        let slow = scope.spawn(|| {
+            let dialog = stage.ssh("alice").dialog("password", "id -u");
+            let dialog = dialog.answer_after("password:", Duration::from_secs(4), PASSWORD);
+            dialog.run()
+        });
+        let connections = |log: &str| log.matches("Connection from").count();
+        let other = e2e::wait::until("the slow login", || {
+            (connections(&stage.syslog()) >= 2).then_some(())
+        })
+        .and_then(|()| stage.ssh("alice").password(PASSWORD, "id -u"));
+        let waited = slow.join().unwrap_or_else(|_| Err("panicked".into()));
+        (waited, other)
+    });
+    assert_refused(&stage, &other?);
+    assert_eq!(shown(&stage, "alice", "uid")?, uid("tacacs1").to_string());
+    assert_refused(&stage, &waited?);
+    let login = stage.ssh("alice").password(PASSWORD, "id -u")?;
+    assert_login(&stage, &login, &uid("tacacs1").to_string());
     Ok(())
 }
 

@@ -119,6 +119,7 @@ fn entry(name: &str, uid: u32, state: State) -> Entry {
         groups: vec![27],
         level: 15,
         learned: 0,
+        changed: 0,
         state,
     }
 }

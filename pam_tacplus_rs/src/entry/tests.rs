@@ -57,6 +57,12 @@ fn told(host: &Host) -> Vec<&str> {
         .collect()
 }
 
+/// Another login program starts, some time later.
+fn later(host: &mut Host) {
+    host.site.millis += 1000;
+    host.running_for(500);
+}
+
 const CHANGED: &str = "Your rights on this host have changed, log in again";
 
 #[test]
@@ -74,6 +80,7 @@ fn a_first_login_stores_what_the_level_gives() {
         groups: vec![100, 27],
         level: 15,
         learned: 1_700_000_000,
+        changed: 1_700_000_000_000,
         state: State::Active,
     };
     assert_eq!(stored(&host, "bob"), Some(expected));
@@ -109,15 +116,93 @@ fn a_demotion_takes_the_groups_away_before_the_session_begins() {
 fn where_accounts_are_shared_another_level_wants_a_second_login() {
     let server = Server::start(&[LEVEL_15, LEVEL_1, LEVEL_1]);
     let mut host = bob(&[server.address], "", "mode = shared");
+    let both = |name| Some((uid(name), uid(name)));
+    host.handle.account = both("tacacs15");
     assert_eq!(account(&mut host), End::Pass, "{}", host.log());
     assert_eq!(stored(&host, "bob").unwrap().uid, uid("tacacs15"));
     assert_eq!(stored(&host, "tacacs15").unwrap().state, State::Shared);
 
+    later(&mut host);
     assert_eq!(account(&mut host), End::Refused);
     assert_eq!(told(&host), [CHANGED]);
     assert_eq!(stored(&host, "bob").unwrap().uid, uid("tacacs1"));
     assert!(host.memory.granted.is_none());
 
+    later(&mut host);
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+}
+
+#[test]
+fn a_login_that_began_before_a_demotion_does_not_end_with_the_rights_of_before() {
+    let script = [LEVEL_15, LEVEL_1, LEVEL_1, LEVEL_1];
+    for (age, known) in [(1500, true), (0, false)] {
+        let server = Server::start(&script);
+        let mut host = bob(&[server.address], "", "mode = shared");
+        host.handle.account = Some((uid("tacacs15"), uid("tacacs15")));
+        assert_eq!(account(&mut host), End::Pass);
+        later(&mut host);
+        assert_eq!(account(&mut host), End::Refused);
+        // sshd copied the user's entry, and waited at the prompt while another login
+        // was refused. Now store and server are of one mind, and sshd is not.
+        host.site.millis += 1000;
+        if known {
+            host.running_for(age);
+        } else {
+            std::fs::remove_file(host.site.proc.join("stat")).unwrap();
+        }
+        assert_eq!(account(&mut host), End::Refused, "{}", host.log());
+        // The next one was told of the new account.
+        later(&mut host);
+        assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    }
+}
+
+#[test]
+fn a_login_that_began_before_a_denial_does_not_go_on_with_the_account_of_before() {
+    for mapping in ["mode = shared", "mode = shared\nunknown = allocate"] {
+        let level_0 = Say::Author(PassAdd, &["priv-lvl=0"]);
+        let server = Server::start(&[LEVEL_15, LEVEL_15, DENIED, level_0.clone(), level_0]);
+        let mut host = bob(&[server.address], "", mapping);
+        host.handle.account = Some((uid("tacacs15"), uid("tacacs15")));
+        account(&mut host);
+        later(&mut host);
+        assert_eq!(account(&mut host), End::Pass);
+        later(&mut host);
+        assert_eq!(account(&mut host), End::Refused);
+        host.running_for(1500);
+        assert_eq!(account(&mut host), End::Refused, "{}", host.log());
+        later(&mut host);
+        assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    }
+}
+
+#[test]
+fn a_first_login_goes_on_only_with_the_account_that_its_program_was_told_of() {
+    // Asked without an address, the server had said more.
+    for (told_of, first) in [
+        (Some("tacacs15"), End::Refused),
+        (None, End::Refused),
+        (Some("tacacs1"), End::Pass),
+    ] {
+        let server = Server::start(&[LEVEL_1, LEVEL_1]);
+        let mut host = bob(&[server.address], "", "mode = shared");
+        host.handle.account = told_of.map(|name| (uid(name), uid(name)));
+        assert_eq!(account(&mut host), first, "{told_of:?}");
+        later(&mut host);
+        assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_keeps_nobody_out_for_long() {
+    let server = Server::start(&[LEVEL_15, LEVEL_15, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "mode = shared");
+    host.handle.account = Some((uid("tacacs15"), uid("tacacs15")));
+    assert_eq!(account(&mut host), End::Pass);
+    host.site.millis -= 3_600_000;
+    host.running_for(500);
+    assert_eq!(account(&mut host), End::Refused);
+    later(&mut host);
     assert_eq!(account(&mut host), End::Pass, "{}", host.log());
 }
 
@@ -206,6 +291,7 @@ fn a_name_whose_uid_is_anothers_is_refused_and_the_log_says_what_to_do() {
         groups: Vec::new(),
         level: 1,
         learned: 0,
+        changed: 0,
         state: State::Active,
     };
     change(&host, |book| book.put(other).unwrap());
@@ -267,18 +353,22 @@ fn nothing_stands_in_for_dead_servers_once_one_has_refused() {
 #[test]
 fn who_was_let_in_with_an_allocated_account_of_another_level_logs_in_again() {
     for (mapping, answer, first) in [
-        ("mode = shared\nunknown = allocate", LEVEL_15, End::Refused),
+        ("mode = shared", LEVEL_15, End::Refused),
         (
-            "mode = shared\nunknown = allocate",
+            "mode = shared",
             Say::Author(PassAdd, &["priv-lvl=0"]),
             End::Pass,
         ),
-        ("mode = unique\nunknown = allocate", LEVEL_15, End::Pass),
-        ("mode = shared\nunknown = authorize", LEVEL_15, End::Pass),
+        ("mode = unique", LEVEL_15, End::Pass),
     ] {
         let server = Server::start(&[answer.clone(), answer]);
-        let mut host = bob(&[server.address], "", mapping);
+        let mut host = bob(
+            &[server.address],
+            "",
+            &format!("{mapping}\nunknown = allocate"),
+        );
         assert_eq!(account(&mut host), first, "{mapping}");
+        later(&mut host);
         assert_eq!(account(&mut host), End::Pass, "{mapping}");
     }
 }
@@ -350,6 +440,7 @@ fn a_session_record_names_the_login_whose_uid_the_store_knows() {
     for (mode, owner) in [("mode = unique", "bob"), ("mode = shared", "tacacs15")] {
         let server = Server::start(&[LEVEL_15]);
         let mut host = bob(&[server.address], "", mode);
+        host.handle.account = Some((uid(owner), uid(owner)));
         assert_eq!(account(&mut host), End::Pass);
         // As behind sshd's keyboard-interactive dialogue, whose process is gone.
         host.memory = crate::handle::Memory::default();

@@ -1,7 +1,7 @@
 //! The part of Linux-PAM's interface that this module uses, declared by hand from
-//! `security/_pam_types.h`, `pam_modules.h` and `pam_ext.h`.
+//! `security/_pam_types.h`, `pam_modules.h`, `pam_modutil.h` and `pam_ext.h`.
 //!
-//! Owns the declarations. They are Linux-PAM's stable interface (LIBPAM_1.0), the
+//! Owns the declarations. They are Linux-PAM's stable interfaces, the
 //! same on every architecture.
 
 use std::ffi::{c_char, c_int, c_void};
@@ -83,6 +83,10 @@ unsafe extern "C" {
         data: *mut c_void,
         cleanup: Option<Cleanup>,
     ) -> c_int;
+    pub(super) fn pam_modutil_getpwnam(
+        pamh: *mut PamHandle,
+        user: *const c_char,
+    ) -> *mut libc::passwd;
     pub(super) fn pam_putenv(pamh: *mut PamHandle, name_value: *const c_char) -> c_int;
     pub(super) fn pam_syslog(pamh: *const PamHandle, priority: c_int, format: *const c_char, ...);
 }

@@ -133,6 +133,17 @@ impl Handle for Live {
         user.to_str().ok().map(str::to_owned)
     }
 
+    fn account(&self, name: &str) -> Option<(u32, u32)> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: `new`'s caller guarantees the handle; the name outlives the call.
+        let entry = unsafe { libpam::pam_modutil_getpwnam(self.pamh, name.as_ptr()) };
+        if entry.is_null() {
+            return None;
+        }
+        // SAFETY: not null, so a `struct passwd` that libpam keeps with the handle.
+        unsafe { Some(((*entry).pw_uid, (*entry).pw_gid)) }
+    }
+
     fn item(&self, item: Item) -> Option<String> {
         let bytes = self.bytes(item_number(item))?;
         Some(String::from_utf8_lossy(bytes.expose()).into_owned())

@@ -117,6 +117,8 @@ struct Shown<'e> {
     level: u8,
     /// Seconds since 1970.
     learned: u64,
+    /// Milliseconds since 1970.
+    changed: u64,
     state: &'static str,
 }
 
@@ -132,6 +134,7 @@ impl<'e> Shown<'e> {
             groups: &entry.groups,
             level: entry.level,
             learned: entry.learned,
+            changed: entry.changed,
             state: entry.state.word(),
         }
     }

@@ -58,14 +58,20 @@ pub fn entry_with_uid<'m>(
         (entry.groups, missing) = host::gids(&host::text(host.group), names);
     }
     entry.learned = host.now;
+    entry.changed = host.now.saturating_mul(1000);
     Ok((entry, missing))
 }
 
-/// Stores a user's entry, and in mode shared the account that goes with it.
+/// Stores a user's entry, and in mode shared the account that goes with it. The account's
+/// date of change stays the old one if nothing but groups and level are new.
 ///
 /// # Errors
 /// The uid is another's, or the store could not be written.
-pub fn put(writer: Writer, mapping: &Mapping, entry: Entry) -> Result<(), Unmapped> {
+pub fn put(writer: Writer, mapping: &Mapping, mut entry: Entry) -> Result<(), Unmapped> {
+    let old = writer.store().by_name(entry.name.as_bytes())?;
+    if let Some(old) = old.filter(|old| old.state == entry.state && old.is_same_account(&entry)) {
+        entry.changed = entry.changed.min(old.changed);
+    }
     let account = match mapping.mode {
         Mode::Shared => Some(map::account(mapping, writer.store(), entry.level)?),
         Mode::Unique | Mode::Local => None,

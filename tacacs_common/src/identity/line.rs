@@ -1,5 +1,5 @@
 //! An entry as a line of the store:
-//! `name:uid:gid:gecos:home:shell:groups:level:learned:state`.
+//! `name:uid:gid:gecos:home:shell:groups:level:learned:changed:state`.
 //!
 //! Owns what a well-formed line is. One that is not is never read as an entry, so
 //! that nothing which programs trust in a passwd entry is missing from one of ours.
@@ -41,6 +41,7 @@ pub(super) fn push(text: &mut Vec<u8>, entry: &Entry) -> bool {
     word(text, "");
     word(text, &entry.level.to_string());
     word(text, &entry.learned.to_string());
+    word(text, &entry.changed.to_string());
     text.extend_from_slice(entry.state.word().as_bytes());
     let same = text.get(start..).and_then(parse).as_ref() == Some(entry);
     if same {
@@ -70,6 +71,7 @@ pub(super) fn parse(line: &[u8]) -> Option<Entry> {
         groups: next().and_then(groups)?,
         level: next().and_then(number).filter(|level| *level <= 15)?,
         learned: next().and_then(number)?,
+        changed: next().and_then(number)?,
         state: next().and_then(state)?,
     };
     fields.next().is_none().then_some(entry)
@@ -144,8 +146,7 @@ fn state(word: &str) -> Option<State> {
 mod tests {
     use super::*;
 
-    const ALICE: &str =
-        "alice:2010000007:2010000007:Alice A.:/home/alice:/bin/bash:27,100:15:1700000000:active";
+    const ALICE: &str = "alice:2010000007:2010000007:Alice A.:/home/alice:/bin/bash:27,100:15:1700000000:1600000000000:active";
 
     #[test]
     fn a_line_reads_back_as_the_entry_it_was_written_from() {
@@ -184,6 +185,7 @@ mod tests {
             (":15:", ":-1:"),
             (":15:", "::"),
             ("1700000000", "soon"),
+            ("1600000000000", "-1"),
             ("active", "Active"),
             ("active", "active:more"),
             (":active", ""),

@@ -115,6 +115,7 @@ pub fn plan(
         groups: Vec::new(),
         level,
         learned: 0,
+        changed: 0,
         state: State::Active,
     })
 }
@@ -175,6 +176,7 @@ pub fn account_with_uid(
         groups: Vec::new(),
         level,
         learned: 0,
+        changed: 0,
         state: State::Shared,
     })
 }

@@ -70,6 +70,8 @@ pub struct Entry {
     pub level: u8,
     /// When a server last confirmed the entry: seconds since 1970.
     pub learned: u64,
+    /// When uid, gid, home, shell or state last changed: milliseconds since 1970.
+    pub changed: u64,
     /// Whether the entry still counts.
     pub state: State,
 }
@@ -113,6 +115,12 @@ impl Entry {
     /// Whether lookups find it.
     pub fn is_known(&self) -> bool {
         self.state != State::Forgotten
+    }
+
+    /// Whether a program that was told the one knows all that it keeps of the other.
+    pub fn is_same_account(&self, other: &Self) -> bool {
+        (self.uid, self.gid, &self.home, &self.shell)
+            == (other.uid, other.gid, &other.home, &other.shell)
     }
 
     /// Takes the right to log in away and leaves the name on the files.
