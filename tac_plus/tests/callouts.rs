@@ -293,3 +293,37 @@ fn a_program_may_ignore_its_input_and_write_too_much() {
     assert_eq!(asked(&server, "deaf", &args), "PASS_ADD []");
     assert_eq!(asked(&server, "loud", &EXEC), "ERROR []");
 }
+
+#[test]
+fn a_program_does_not_outlive_the_server() {
+    let scene = Scene::new();
+    let pid = scene.path("pid");
+    let script = scene.script(
+        "hang",
+        &format!("echo $$ > {}; exec sleep 1000", pid.display()),
+    );
+    let mut server = Server::start(&format!(
+        "callout timeout = 600\n{HOST}user = alice {{ before authorization {script} }}\n"
+    ));
+    let mut wire = server.connect();
+    let args = arguments(&EXEC);
+    let request = wire.packet(7, 1, Version::DEFAULT, true, &author("alice", &args));
+    wire.send(&request);
+    wait_until("it runs", || !scene.text("pid").is_empty());
+    server.signal("TERM");
+    assert!(server.wait().success());
+    assert!(!lives(&pid));
+}
+
+#[test]
+fn a_program_that_is_not_there_is_told_at_the_start() {
+    let mut server = Server::start(&format!(
+        "{HOST}user = alice {{ before authorization \"/no/such/program $user\" }}\n"
+    ));
+    server.signal("TERM");
+    let lines = server.all_lines();
+    assert!(
+        lines.contains("program '/no/such/program' cannot be started"),
+        "{lines}"
+    );
+}

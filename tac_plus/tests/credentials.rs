@@ -279,3 +279,29 @@ fn pam_proves_users_under_its_service_and_its_questions_become_the_dialogues() {
     drop(wire);
     assert_eq!(ascii(&server, "anybody", "secret"), "PASS \"\"");
 }
+
+#[test]
+fn what_logins_will_need_is_tried_before_a_configuration_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users");
+    std::fs::write(&path, format!("alice:{}:1:1::/:\n", HASHES[0].1)).unwrap();
+    let file = path.display();
+    let mut server = Server::start(&format!(
+        "throttle = 0\npam service = no-such-service\n{HOST}user = alice {{ login = file {file} }}\n\
+         user = carol {{ login = PAM }}\n"
+    ));
+    let broken = format!("{HOST}user = alice {{ login = file {file}.gone }}\n");
+    std::fs::write(server.configuration_path(), broken).unwrap();
+    server.signal("HUP");
+    server.wait_for_line("users.gone cannot be read: No such file");
+    server.wait_for_line("configuration not reloaded");
+    assert_eq!(ascii(&server, "alice", "a password"), "PASS \"\"");
+    server.signal("TERM");
+    let lines = server.all_lines();
+    for told in [
+        "users can be read by everybody",
+        "PAM has no service 'no-such-service'",
+    ] {
+        assert!(lines.contains(told), "{told}: {lines}");
+    }
+}

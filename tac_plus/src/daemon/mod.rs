@@ -190,6 +190,7 @@ impl Daemon {
         // Every task holds a receiver: when the last one is gone, all have ended.
         stop.send_replace(true);
         let _ = tokio::time::timeout(shared.current().limits.stop, stop.closed()).await;
+        shared.effects.finish().await;
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use super::listen::{Endpoint, Listening};
 use super::log::Style;
 use super::tls::Tls;
 use crate::conf::{self, Loaded};
+use crate::effects;
 use crate::policy::Policy;
 
 /// What is in force.
@@ -63,6 +64,7 @@ impl Source {
         let settings = &loaded.policy.settings;
         let target = Target::of(settings);
         target.check()?;
+        effects::try_out(&loaded.policy, &mut warnings)?;
         let endpoints = self.listening.endpoints(settings)?;
         let tls = Tls::load(&settings.tls, &mut warnings)?;
         if tls.is_some() && endpoints.iter().any(|endpoint| !endpoint.tls) {

@@ -11,17 +11,22 @@
 //! | `passwd` | password files |
 //! | `pam` | dialogues with PAM |
 //! | `program` | programs that take part in a decision |
+//! | `trial` | what a configuration names, tried before it counts |
 
 pub(crate) mod inbox;
 mod pam;
 mod passwd;
 mod pool;
 mod program;
+mod trial;
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 pub(crate) use pam::Dialogue;
+pub(crate) use trial::try_out;
 
 use crate::daemon::Log;
 use crate::policy::draft::Credential;
@@ -47,12 +52,16 @@ const HASH_LIMIT: Duration = Duration::from_secs(20);
 const PAM_LIMIT: Duration = Duration::from_secs(60);
 /// A program has its own limit; this is for its turn and its end.
 const PROGRAM_GRACE: Duration = Duration::from_secs(5);
+/// How long killing the last of them may take.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
 
 /// Whoever performs effects.
 pub(crate) struct Effects {
     hashes: Pool,
     dialogues: Pool,
     programs: Pool,
+    /// Whether programs are to end.
+    ending: Arc<AtomicBool>,
     log: Log,
 }
 
@@ -65,7 +74,18 @@ impl Effects {
             hashes: Pool::new("hash", HASH_NICE, hashes, HASHES_WAITING),
             dialogues: Pool::new("pam", 0, DIALOGUES, 0),
             programs: Pool::new("program", 0, PROGRAMS, PROGRAMS_WAITING),
+            ending: Arc::default(),
             log,
+        }
+    }
+
+    /// Ends the programs that still run: they must not outlive the daemon. Waits for
+    /// their end, though not for ever.
+    pub(crate) async fn finish(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+        let end = Instant::now() + LAST_MOMENT;
+        while !self.programs.is_idle() && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -90,8 +110,10 @@ impl Effects {
                 ("PAM", self.dialogues.run(client, work))
             }
             Effect::Run(program) => {
+                let ending = Arc::clone(&self.ending);
                 let work = move || {
-                    let done = program::run(&program, &|| ticket.is_for_nobody(), &log);
+                    let unwanted = || ticket.is_for_nobody() || ending.load(Ordering::Relaxed);
+                    let done = program::run(&program, &unwanted, &log);
                     ticket.done(done);
                 };
                 ("a program", self.programs.run(client, work))

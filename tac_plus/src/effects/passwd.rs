@@ -97,14 +97,25 @@ impl Entry {
     }
 }
 
+/// Whether the host keeps its own users there.
+pub(super) fn is_the_hosts(path: &Path) -> bool {
+    [SYSTEM, SHADOW].iter().any(|own| path == Path::new(own))
+}
+
+/// Reads what [`verify`] would; the error names the file.
+pub(super) fn try_read(path: &Path) -> Result<(), (&Path, io::Error)> {
+    let shadow = (path == Path::new(SYSTEM)).then_some(Path::new(SHADOW));
+    for path in [Some(path), shadow].into_iter().flatten() {
+        read(path).map_err(|error| (path, error))?;
+    }
+    Ok(())
+}
+
 /// Puts a new password in the place of the old one, if that is right.
 pub(super) fn change(path: &Path, user: &[u8], old: &Secret, new: &Secret) -> io::Result<Changed> {
     // A symbolic link stays one: what it leads to is replaced.
     let path = path.canonicalize()?;
-    if [SYSTEM, SHADOW]
-        .iter()
-        .any(|system| path == Path::new(system))
-    {
+    if is_the_hosts(&path) {
         return Ok(Changed::NotHere);
     }
     let folder = File::open(path.parent().unwrap_or(Path::new("/")))?;

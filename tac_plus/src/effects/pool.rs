@@ -53,6 +53,11 @@ impl Pool {
         }))
     }
 
+    /// Whether there is nothing to do.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.state().jobs == 0
+    }
+
     /// Has the work done by one of the threads.
     pub(super) fn run(
         &self,

@@ -10,10 +10,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::daemon::Log;
@@ -65,6 +67,19 @@ pub(super) fn run(program: &Program, unwanted: &dyn Fn() -> bool, log: &Log) -> 
         log.line(format!("program '{name}' {why}{said}"));
     }
     Done::Ended(outcome)
+}
+
+/// Whether there is such a program and this process may run it.
+pub(super) fn can_start(program: &Path) -> bool {
+    let runs = |path: &Path| {
+        let allowed = accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok();
+        allowed && path.is_file()
+    };
+    if program.as_os_str().as_bytes().contains(&b'/') {
+        return runs(&Path::new("/").join(program));
+    }
+    PATH.split(':')
+        .any(|folder| runs(&Path::new(folder).join(program)))
 }
 
 struct Running {

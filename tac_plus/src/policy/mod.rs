@@ -182,6 +182,28 @@ impl Policy {
             .map(AsRef::as_ref)
     }
 
+    /// Every credential that a password is typed for, as often as it is used.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &Credential> {
+        let of_users = self.users.values().flat_map(|profile| {
+            [
+                &profile.login,
+                &profile.pap,
+                &profile.global,
+                &profile.enable,
+            ]
+        });
+        let of_clients = self.clients.values().map(|client| &client.enable);
+        let all = of_users.chain(of_clients).chain([&self.default_credential]);
+        all.filter_map(Option::as_deref)
+    }
+
+    /// Every program that takes part in authorizations, as often as it does.
+    pub(crate) fn callouts(&self) -> impl Iterator<Item = &Callout> {
+        let of_users = self.users.values();
+        let all = of_users.flat_map(|profile| [&profile.before, &profile.after]);
+        all.filter_map(Option::as_deref)
+    }
+
     /// The user by this very name.
     fn exact_profile(&self, user: &[u8]) -> Option<&Profile> {
         self.users.get(user).map(AsRef::as_ref)

@@ -1,0 +1,98 @@
+//! A configuration's files and programs, tried before it counts.
+//!
+//! Owns what is looked at, as the user that the daemon runs as. What no login could
+//! do without is an error; what the original would only notice later is a warning.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+use super::{passwd, program};
+use crate::escape::Word;
+use crate::policy::Policy;
+use crate::policy::callout::{Callout, Part};
+use crate::policy::draft::Credential;
+
+/// Where Linux-PAM looks for services.
+const SERVICES: [&str; 3] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d"];
+
+/// Tries everything that logins and authorizations will need.
+///
+/// # Errors
+///
+/// The first thing that cannot be used.
+pub(crate) fn try_out(policy: &Policy, warnings: &mut Vec<String>) -> Result<(), String> {
+    let mut files = HashSet::new();
+    let mut pam = false;
+    for credential in policy.credentials() {
+        match credential {
+            Credential::File(path) if files.insert(path) => try_file(policy, path, warnings)?,
+            Credential::Pam => pam = true,
+            _ => {}
+        }
+    }
+    let service = &policy.settings.pam_service;
+    let folders = SERVICES.map(Path::new);
+    // Without any of them, there is one file for all services.
+    let known = !folders.iter().any(|folder| folder.is_dir())
+        || folders.iter().any(|folder| folder.join(service).exists());
+    if pam && !known {
+        warnings.push(format!(
+            "PAM has no service '{service}', so '/etc/pam.d/other' decides about its users"
+        ));
+    }
+    let mut programs = HashSet::new();
+    for callout in policy.callouts() {
+        if let Some(name) = program_of(callout)
+            && programs.insert(name)
+            && !program::can_start(Path::new(OsStr::from_bytes(name)))
+        {
+            warnings.push(format!(
+                "program '{}' cannot be started, so who depends on it is not authorized",
+                Word(name)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn try_file(policy: &Policy, path: &Path, warnings: &mut Vec<String>) -> Result<(), String> {
+    let shown = path.display();
+    let unreadable = |(path, error): (&Path, std::io::Error)| {
+        format!("password file {} cannot be read: {error}", path.display())
+    };
+    passwd::try_read(path).map_err(unreadable)?;
+    if passwd::is_the_hosts(path) {
+        return Ok(());
+    }
+    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o004 != 0 {
+        warnings.push(format!(
+            "password file {shown} can be read by everybody on this host: chmod o= it"
+        ));
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if policy.settings.password_change
+        && let Err(error) = accessat(CWD, folder, Access::WRITE_OK, AtFlags::EACCESS)
+    {
+        return Err(format!(
+            "passwords in {shown} cannot be changed: its folder cannot be written: {error}"
+        ));
+    }
+    Ok(())
+}
+
+/// The program of a line that no shell reads.
+fn program_of(callout: &Callout) -> Option<&[u8]> {
+    match callout {
+        Callout::Words(words) => match words.first().map(Vec::as_slice) {
+            Some([Part::Text(name)]) => Some(name),
+            _ => None,
+        },
+        Callout::Shell(_) => None,
+    }
+}
