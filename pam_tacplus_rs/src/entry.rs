@@ -3,7 +3,7 @@
 //! Owns when an entry is written, ended for the time being, or stands in for a server.
 //! In mode `local` there is none: users are those of /etc/passwd.
 
-use tacacs_common::config::{Config, Mapping, Mode, Unknown, UnreachablePolicy};
+use tacacs_common::config::{Config, Mode, Unknown, UnreachablePolicy};
 use tacacs_common::escape;
 use tacacs_common::exchange::author::Granted;
 use tacacs_common::identity::learn::{self, Host};
@@ -79,7 +79,7 @@ fn renew(
     }
     entry.changed = site.millis;
     let old = store.by_name(person.user.as_bytes())?;
-    let goes_on = was_told(call, mapping, &store, old.as_ref(), &entry)?;
+    let goes_on = was_told(call, config, &store, old.as_ref(), &entry)?;
     let unchanged = old.as_ref().is_some_and(|old| same_rights(old, &entry));
     let age = old.map_or(u64::MAX, |old| entry.learned.abs_diff(old.learned));
     if unchanged && (age < RENEWAL || !rustix::process::getuid().is_root()) {
@@ -103,15 +103,15 @@ fn renew(
 /// before the account phase: what it was told it will use.
 fn was_told(
     call: &Call<'_>,
-    mapping: &Mapping,
+    config: &Config,
     store: &Store,
     old: Option<&Entry>,
     entry: &Entry,
 ) -> Result<bool, Unmapped> {
-    let shared = mapping.mode == Mode::Shared;
+    let mapping = &config.mapping;
     // The user may have started this login before another one, in which the rights
-    // changed. An own uid stays, and groups are asked for later.
-    if shared && old.is_some_and(|old| has_changed_since(call.site, old)) {
+    // changed.
+    if old.is_some_and(|old| may_be_outdated(call.site, config, old)) {
         return Ok(false);
     }
     Ok(match (old, mapping.unknown) {
@@ -124,13 +124,18 @@ fn was_told(
         // It asked a server, which may have thought otherwise then, or of a question
         // without address. The lookups of one program remember the answer.
         (_, Unknown::Authorize) => {
-            !shared || call.handle.account(&entry.name) == Some((entry.uid, entry.gid))
+            mapping.mode != Mode::Shared
+                || call.handle.account(&entry.name) == Some((entry.uid, entry.gid))
         }
     })
 }
 
-/// Whether an entry has become what it is since the program started that logs in.
-fn has_changed_since(site: &Site, entry: &Entry) -> bool {
+/// Whether the program that logs in may have been told of another account before this
+/// entry became what it is. An own uid stays, and groups are asked for late.
+fn may_be_outdated(site: &Site, config: &Config, entry: &Entry) -> bool {
+    if config.mapping.mode != Mode::Shared {
+        return false;
+    }
     let since = process::started(site).unwrap_or(site.millis.saturating_sub(UNKNOWN_AGE));
     entry.changed >= since
 }
@@ -183,24 +188,24 @@ pub(crate) fn unasked(call: &Call<'_>, config: &Config, person: &Person) -> End 
     if config.mapping.mode == Mode::Local {
         return End::Ignored;
     }
-    match stored(call.site, &person.user) {
-        Ok(None) => End::Ignored,
-        Ok(Some(entry)) if entry.state == State::Active => End::Pass,
-        Ok(Some(_)) => {
-            call.log(
-                Level::Notice,
-                &format!(
-                    "authorization of {} denied: a server has refused the user",
-                    person.name()
-                ),
-            );
-            End::Refused
+    let refused = match stored(call.site, &person.user) {
+        Ok(None) => return End::Ignored,
+        Ok(Some(entry)) if entry.state != State::Active => "a server has refused the user",
+        // cron keeps the uid of a job for as long as it runs.
+        Ok(Some(entry)) if may_be_outdated(call.site, config, &entry) => {
+            "the account has changed since this program was started, restart it"
         }
+        Ok(Some(_)) => return End::Pass,
         Err(why) => {
             log_failure(call, Level::Error, person, "refused", &why.into());
-            End::Refused
+            return End::Refused;
         }
-    }
+    };
+    call.log(
+        Level::Notice,
+        &format!("authorization of {} denied: {refused}", person.name()),
+    );
+    End::Refused
 }
 
 /// The entry that stands in for servers that cannot be reached.
@@ -212,7 +217,8 @@ pub(crate) fn offline(call: &Call<'_>, config: &Config, person: &Person) -> Opti
     }
     let entry = active(call, config, person)?;
     let age = call.site.now.unix.checked_sub(entry.learned)?;
-    (age <= hours.saturating_mul(3600)).then_some(entry)
+    let holds = age <= hours.saturating_mul(3600) && !may_be_outdated(call.site, config, &entry);
+    holds.then_some(entry)
 }
 
 /// The entry of a user who is not a local one and whom no server has refused since.

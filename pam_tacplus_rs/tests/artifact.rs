@@ -14,7 +14,7 @@ use std::process::Command;
 /// docs/architecture.md is 450 KB: the standard library as it is shipped brings 190 KB
 /// of symbolizer for the report of a panic, which this module never prints, and no
 /// switch of the stable compiler leaves that out.
-const MAX_BYTES: u64 = 700 * 1024;
+const MAX_BYTES: u64 = 710 * 1024;
 
 const EXPORTS: [&str; 6] = [
     "pam_sm_acct_mgmt",

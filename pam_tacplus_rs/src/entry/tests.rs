@@ -116,8 +116,7 @@ fn a_demotion_takes_the_groups_away_before_the_session_begins() {
 fn where_accounts_are_shared_another_level_wants_a_second_login() {
     let server = Server::start(&[LEVEL_15, LEVEL_1, LEVEL_1]);
     let mut host = bob(&[server.address], "", "mode = shared");
-    let both = |name| Some((uid(name), uid(name)));
-    host.handle.account = both("tacacs15");
+    host.handle.account = Some((uid("tacacs15"), uid("tacacs15")));
     assert_eq!(account(&mut host), End::Pass, "{}", host.log());
     assert_eq!(stored(&host, "bob").unwrap().uid, uid("tacacs15"));
     assert_eq!(stored(&host, "tacacs15").unwrap().state, State::Shared);
@@ -421,6 +420,25 @@ fn a_service_without_authorization_goes_by_the_stored_one() {
     assert_eq!(account(&mut host), End::Refused);
     assert_eq!(cron(&mut host), End::Refused);
     assert_eq!(server.seen().len(), 2);
+}
+
+#[test]
+fn what_may_have_been_told_of_another_account_goes_by_no_stored_approval() {
+    let global = "offline_hours = 2\nskip_services = cron";
+    let server = Server::start(&[LEVEL_15]);
+    let mut host = bob(&[server.address], global, "mode = shared");
+    host.handle.account = Some((uid("tacacs15"), uid("tacacs15")));
+    assert_eq!(account(&mut host), End::Pass);
+    for (age, ends) in [(1500, false), (500, true)] {
+        host.site.millis = 1_700_000_001_000;
+        host.running_for(age);
+        host.memory = crate::handle::Memory::default();
+        assert_eq!(account(&mut host) == End::Pass, ends, "{}", host.log());
+        host.handle.service = "cron".to_owned();
+        assert_eq!(account(&mut host) == End::Pass, ends, "{}", host.log());
+        host.handle.service = "sshd".to_owned();
+    }
+    assert!(host.log().contains("restart it"), "{}", host.log());
 }
 
 #[test]
