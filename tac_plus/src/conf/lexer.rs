@@ -132,7 +132,12 @@ fn without_unpaired_end(mut word: &[u8]) -> &[u8] {
 
 /// `"..."`: `\"` and `\\` are one character, any other backslash stays, as in the original.
 fn string(text: &[u8], start: usize) -> Result<Token, Unterminated> {
-    let mut value = Vec::new();
+    // Of the whole length at once: a secret that grows leaves pieces of itself behind.
+    let rest = text.get(start + 1..).unwrap_or_default();
+    let length = rest
+        .windows(2)
+        .position(|pair| matches!(pair, [before, b'"'] if *before != b'\\'));
+    let mut value = Vec::with_capacity(length.map_or(rest.len(), |length| length + 1));
     let mut at = start + 1;
     loop {
         match (text.get(at), text.get(at + 1)) {

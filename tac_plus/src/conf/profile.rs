@@ -185,7 +185,7 @@ impl Parser<'_> {
             return Err(self.unexpected(&token, "a service"));
         }
         let value = match token.text.as_slice() {
-            b"exec" | b"shell" => ServiceName::Exec,
+            b"exec" => ServiceName::Exec,
             b"slip" => ServiceName::Slip,
             b"arap" => ServiceName::Arap,
             b"ppp" => {
@@ -204,6 +204,15 @@ impl Parser<'_> {
             }
             name => ServiceName::Named(name.into()),
         };
+        if token.text == b"shell" {
+            self.warnings.push(
+                Problem::new(
+                    token.place,
+                    "'shell' is called 'exec' in this file: this is never used",
+                )
+                .hint("service = exec"),
+            );
+        }
         self.open()?;
         let mut service = Service {
             name: At {

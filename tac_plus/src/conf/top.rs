@@ -66,9 +66,15 @@ pub(super) const TLS: &[&str] = &[
 
 /// Reads a whole file into `draft` and gives back the warnings.
 pub(super) fn parse(source: &mut Source, draft: &mut Draft) -> Result<Vec<Problem>, Problem> {
+    // Editors elsewhere put a mark before the first word.
+    let at = if source.text().starts_with(b"\xef\xbb\xbf") {
+        3
+    } else {
+        0
+    };
     let mut parser = Parser {
         source,
-        at: 0,
+        at,
         warnings: Vec::new(),
     };
     loop {

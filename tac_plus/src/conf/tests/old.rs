@@ -101,6 +101,10 @@ fn what_is_odd_loads_with_a_warning() {
             "can never be sent",
         ),
         (
+            "user = a { service = shell { priv-lvl = 15 } }",
+            "'shell' is called 'exec'",
+        ),
+        (
             "user = a { arap = cleartext x }",
             "'arap' is read and never used",
         ),
@@ -108,6 +112,16 @@ fn what_is_odd_loads_with_a_warning() {
         let warnings = loaded(&format!("{KEY}{text}")).warnings.join("\n");
         assert!(warnings.contains(warning), "{text}: {warnings}");
     }
+}
+
+#[test]
+fn a_mark_of_byte_order_is_no_part_of_the_first_word() {
+    let text = format!("\u{feff}{KEY}user = a {{ }}");
+    assert!(normalised(&text).starts_with("key = ***"));
+    assert!(
+        error(&format!("\u{feff}bogus\n{KEY}"))
+            .starts_with("t.conf:1:2: unknown directive 'bogus'")
+    );
 }
 
 #[test]
