@@ -60,6 +60,7 @@ bench: setup build
 	$(CARGO) bench --locked -p tacacs_common --bench packet
 	$(CARGO) bench --locked -p e2e --bench login
 	$(CARGO) bench --locked -p e2e --bench nss
+	$(CARGO) bench --locked -p tac_plus --bench policy
 	$(CARGO) bench --locked -p e2e --bench server
 
 # Each part looks first and does nothing when there is nothing to do.

@@ -88,6 +88,10 @@ impl Callout {
             Some(program) if program.iter().any(|part| matches!(part, Part::Field(_))) => {
                 Err("the program itself would be chosen by who asks".to_owned())
             }
+            Some(_) if gives_a_field_to_a_shell(&words) => Err(
+                "a shell is told to run a line with a field in it, which whoever asks could write"
+                    .to_owned(),
+            ),
             Some(_) => Ok(Self::Words(words)),
         }
     }
@@ -103,6 +107,31 @@ impl Callout {
             .map(|word| word.iter().flat_map(fill_part).collect())
             .collect()
     }
+}
+
+/// Whether a word behind a shell and its `-c`, in any spelling of both, holds a field.
+fn gives_a_field_to_a_shell(words: &[Vec<Part>]) -> bool {
+    const SHELLS: [&[u8]; 8] = [
+        b"sh", b"ash", b"bash", b"dash", b"ksh", b"mksh", b"zsh", b"busybox",
+    ];
+    let text = |word: &[Part]| match word {
+        [Part::Text(text)] => text.clone(),
+        _ => Vec::new(),
+    };
+    let is_shell = |word: &Vec<Part>| {
+        let text = text(word);
+        let name = text.rsplit(|byte| *byte == b'/').next();
+        name.is_some_and(|name| SHELLS.contains(&name))
+    };
+    let is_line = |word: &Vec<Part>| {
+        let text = text(word);
+        text.starts_with(b"-") && text.contains(&b'c')
+    };
+    let has_field = |word: &Vec<Part>| word.iter().any(|part| matches!(part, Part::Field(_)));
+    let behind_shell = words.iter().skip_while(|word| !is_shell(word));
+    let behind_line = behind_shell.skip_while(|word| !is_line(word)).skip(1);
+    // The first of them is the line; those behind it are its arguments.
+    behind_line.take(1).any(has_field)
 }
 
 struct Splitter<'a> {
@@ -264,9 +293,19 @@ mod tests {
             "\"\"",
             "$user /bin/x",
             "/bin/$user",
+            "/bin/sh -c 'logger $user'",
+            "/usr/bin/env bash -euc \"logger $user\" x",
+            "busybox sh -c $user",
         ] {
             assert!(filled(line).is_err(), "{line}");
         }
-        assert!(filled("/bin/x a#b c=d --e=~").is_ok());
+        for line in [
+            "/bin/x a#b c=d --e=~",
+            "/bin/sh -c 'logger \"a b\"' $user",
+            "/bin/sh /etc/script $user",
+            "/bin/x -c $user",
+        ] {
+            assert!(filled(line).is_ok(), "{line}");
+        }
     }
 }
