@@ -16,7 +16,9 @@ use common::CONFIGURATION;
 use proptest::prelude::*;
 use tac_plus::conf;
 use tac_plus::policy::values::Date;
-use tac_plus::policy::{Done, Effect, Input, Policy, Reply, Session, Step};
+use tac_plus::policy::{
+    Changed, Checked, Done, Effect, Input, PamSays, Policy, Reply, Session, Step,
+};
 use tacacs_common::packet::{
     AcctRequest, AuthenContinue, AuthenStart, AuthorRequest, Body, Version,
 };
@@ -39,6 +41,33 @@ fn consistent(fixed: &[u8], fields: &[Vec<u8>]) -> Vec<u8> {
     );
     body.extend(fields.iter().flatten());
     body
+}
+
+fn policy_with_effects() -> Policy {
+    let text = r#"password change = yes
+        host = 127.0.0.1 { key = "Kat-Secret-0123456789-abcdefghij" }
+        user = hash { login = des mEX027bHtzTlQ }
+        user = file { login = file /etc/tac/users }
+        user = pam { login = PAM }"#;
+    let loaded = conf::compile(Path::new("t"), text.into());
+    loaded.unwrap_or_else(|error| panic!("{error}")).policy
+}
+
+/// Any result, whether it fits what was asked or not.
+fn done(which: u8, text: &str) -> Done {
+    let words = text.as_bytes().to_vec();
+    match which {
+        0 => Done::Stored,
+        1 => Done::Due,
+        2 => Done::Checked(Checked::Right),
+        3 => Done::Checked(Checked::RightUntil(None)),
+        4 => Done::Checked(Checked::Wrong),
+        5 => Done::Checked(Checked::Unknown),
+        6 => Done::Pam(PamSays::Yes(words)),
+        7 => Done::Pam(PamSays::No(text.to_owned(), words)),
+        8 => Done::Changed(Changed::Done),
+        _ => Done::Failed,
+    }
 }
 
 const TODAY: Date = Date::NEVER;
@@ -91,6 +120,46 @@ proptest! {
                 step = session.step(&policy, TODAY, Input::Done(Done::Due));
                 check(&step);
             }
+        }
+    }
+
+    #[test]
+    fn whatever_becomes_of_an_effect_the_session_goes_on_or_ends(
+        user in prop::sample::select(vec!["hash", "file", "pam", "nobody", ""]),
+        action in prop::sample::select(vec![1u8, 2]),
+        results in prop::collection::vec((0u8..10, any::<bool>(), "[ab]{0,2}"), 1..40),
+    ) {
+        let policy = policy_with_effects();
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let mut session = Session::new(address, Arc::clone(policy.client(address).unwrap()));
+        let body = consistent(&[action, 1, 1, 1], &[user.as_bytes().to_vec(), vec![], vec![], vec![]]);
+        let start = AuthenStart::decode(&body).unwrap();
+        let mut step = session.step(&policy, TODAY, Input::Start(start, Version::DEFAULT));
+        let mut proved = false;
+        for (result, listen, text) in &results {
+            check(&step);
+            step = match &step {
+                Step::Reply(reply, _) if reply.is_last() => {
+                    let Reply::Authen(answer) = reply else { break };
+                    let passed = answer.status == tacacs_common::packet::AuthenStatus::Pass;
+                    prop_assert!(proved || !passed, "nobody said that it is right");
+                    break;
+                }
+                Step::Silence(_) => break,
+                Step::Reply(..) => {
+                    let user_msg = if user.is_empty() && !proved { b"hash" } else { text.as_bytes() };
+                    let more = AuthenContinue { user_msg, data: b"", abort: !listen && *result == 0 };
+                    session.step(&policy, TODAY, Input::Continue(more))
+                }
+                Step::Need(_) => {
+                    let done = done(*result, text);
+                    proved |= matches!(
+                        done,
+                        Done::Checked(Checked::Right | Checked::RightUntil(None)) | Done::Pam(PamSays::Yes(_))
+                    );
+                    session.step(&policy, TODAY, Input::Done(done))
+                }
+            };
         }
     }
 

@@ -88,11 +88,12 @@ impl Inbox {
     }
 
     /// Waits until something was told; for ever if nothing can be. May be dropped and
-    /// called again.
+    /// called again. Also what nobody waits for any more has to be taken: it may hold
+    /// a dialogue.
     pub(crate) async fn arrived(&self) {
         match &self.shared {
-            Some(shared) if !self.waiting.is_empty() => shared.arrived.notified().await,
-            _ => std::future::pending().await,
+            Some(shared) => shared.arrived.notified().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -173,7 +174,11 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::TryRecvError;
+
     use super::*;
+    use crate::effects::Dialogue;
+    use crate::policy::PamSays;
 
     const LONG: Duration = Duration::from_secs(3600);
 
@@ -222,6 +227,26 @@ mod tests {
         assert_eq!(taken(&mut inbox), []);
         next.done(Done::Stored);
         assert_eq!(taken(&mut inbox), [(1, "stored")]);
+    }
+
+    #[tokio::test]
+    async fn a_question_that_comes_too_late_ends_its_dialogue() {
+        let mut inbox = Inbox::default();
+        let late = inbox.ticket(1, Duration::ZERO);
+        assert_eq!(taken(&mut inbox), [(1, "failed")]);
+        let (waits, answer) = std::sync::mpsc::channel();
+        late.done(Done::Pam(PamSays::Ask {
+            prompt: Vec::new(),
+            echo: false,
+            dialogue: Dialogue::waiting(waits),
+        }));
+        tokio::time::timeout(LONG, inbox.arrived()).await.unwrap();
+        assert_eq!(taken(&mut inbox), []);
+        assert!(
+            answer
+                .try_recv()
+                .is_err_and(|error| error == TryRecvError::Disconnected)
+        );
     }
 
     #[test]
