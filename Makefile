@@ -3,6 +3,7 @@
 PREFIX   ?= /usr
 PAMDIR   ?= $(firstword $(wildcard /usr/lib/$(shell uname -m)-linux-gnu/security /usr/lib64/security) /usr/lib/security)
 NSSDIR   ?= $(firstword $(wildcard /usr/lib/$(shell uname -m)-linux-gnu /usr/lib64) /usr/lib)
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
 CARGO    ?= cargo
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
 INTEROP  := target/interop
@@ -39,6 +40,8 @@ install: build
 	for page in packaging/man/*.[1-8]; do \
 	    install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; \
 	done
+	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/tac_plus.service packaging/systemd/tac_plus.socket
+	install -D -m 0644 packaging/logrotate.tac_plus $(DESTDIR)/etc/logrotate.d/tac_plus
 	install -D -m 0644 packaging/tacplus.conf $(DESTDIR)$(PREFIX)/share/doc/tacplus/tacplus.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/tacplus/pam packaging/pam/*
 

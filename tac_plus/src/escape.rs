@@ -16,6 +16,31 @@ pub(crate) struct Word<'a>(pub(crate) &'a [u8]);
 /// As [`Field`], to stand between single quotes in such a line.
 pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
 
+impl Field<'_> {
+    /// As [`ToString`], at the end of a line and without the cost of formatting: most
+    /// text needs nothing.
+    pub(crate) fn append_to(&self, line: &mut String) {
+        append(self, plain(self.0, |_| false), line);
+    }
+}
+
+impl Word<'_> {
+    /// As [`Field::append_to`].
+    pub(crate) fn append_to(&self, line: &mut String) {
+        append(self, plain(self.0, is_special_in_a_word), line);
+    }
+}
+
+fn append(text: &impl fmt::Display, plain: Option<&str>, line: &mut String) {
+    match plain {
+        Some(plain) => line.push_str(plain),
+        None => {
+            // Writing to a String cannot fail.
+            let _ = fmt::write(line, format_args!("{text}"));
+        }
+    }
+}
+
 impl fmt::Display for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write(f, self.0, |_| false)
@@ -24,7 +49,7 @@ impl fmt::Display for Field<'_> {
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write(f, self.0, |c| c.is_whitespace() || matches!(c, '\'' | '"'))
+        write(f, self.0, is_special_in_a_word)
     }
 }
 
@@ -34,16 +59,20 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+fn is_special_in_a_word(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\'' | '"')
+}
+
+/// The text itself where nothing in it is escaped.
+fn plain(bytes: &[u8], more: fn(char) -> bool) -> Option<&str> {
+    let is_plain = |c: u8| matches!(c, b' '..=b'~') && c != b'\\' && !more(char::from(c));
+    let all = !bytes.is_empty() && bytes.iter().all(|byte| is_plain(*byte));
+    all.then(|| std::str::from_utf8(bytes).ok()).flatten()
+}
+
 fn write(f: &mut fmt::Formatter<'_>, bytes: &[u8], more: fn(char) -> bool) -> fmt::Result {
     if bytes.is_empty() {
         return f.write_str("unknown");
-    }
-    // Names are plain nearly always, and there are many of them.
-    let is_plain = |c: u8| matches!(c, b' '..=b'~') && c != b'\\' && !more(char::from(c));
-    if bytes.iter().all(|byte| is_plain(*byte))
-        && let Ok(text) = std::str::from_utf8(bytes)
-    {
-        return f.write_str(text);
     }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -88,6 +117,9 @@ mod tests {
             (b"\xff\\n", "\\377\\\\n"),
         ] {
             assert_eq!(Field(bytes).to_string(), expected);
+            let mut line = "before ".to_owned();
+            Field(bytes).append_to(&mut line);
+            assert_eq!(line, format!("before {expected}"));
         }
         assert_eq!(
             Word(b"a port=x 'y'").to_string(),

@@ -519,7 +519,7 @@ fn a_client_may_use_any_of_its_secrets_and_the_old_one_is_told_of_once() {
 
 #[test]
 fn who_guesses_secrets_is_told_a_few_times_and_then_nothing_while_others_are_served() {
-    let mut server = Server::start(CONFIGURATION);
+    let server = Server::start(CONFIGURATION);
     let from = |address: &str| {
         let socket = socket2::Socket::new(
             socket2::Domain::IPV4,
@@ -551,5 +551,4 @@ fn who_guesses_secrets_is_told_a_few_times_and_then_nothing_while_others_are_ser
     assert_eq!(good.start(&pap("alice", "alice-pap")), "PASS \"\"");
     let mut still = from("127.0.0.2").with_secret("another-secret-of-32-characters!");
     assert_eq!(still.start(&pap("alice", "alice-pap")), "PASS \"\"");
-    server.wait_for_line("are not answered for a while");
 }

@@ -23,7 +23,6 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Shared;
 use super::limits::Limits;
-use super::secrets::Answer;
 use super::setup::Current;
 use super::tls::Certificate;
 use crate::effects::{self, inbox::Inbox};
@@ -231,13 +230,14 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 Happened::Received(_) => {
-                    let progress = self.answer().await?;
-                    self.note_progress(progress);
+                    let now = Instant::now();
+                    let progress = self.answer(now).await?;
+                    self.note_progress(progress, now);
                 }
                 Happened::Results => {
                     let results = self.inbox.take();
                     self.resume(results).await;
-                    self.note_progress(true);
+                    self.note_progress(true, Instant::now());
                     self.flush().await?;
                 }
                 Happened::Stop => {
@@ -291,7 +291,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
 
     /// Sets the clock anew when the connection got somewhere, not for every byte:
     /// a packet sent a byte a second must end in time all the same.
-    fn note_progress(&mut self, progress: bool) {
+    fn note_progress(&mut self, progress: bool, now: Instant) {
         let waiting = if self.connection.is_mid_packet() {
             if self.waiting == Waiting::FirstPacket && !progress {
                 Waiting::FirstPacket
@@ -305,14 +305,14 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
         };
         if progress || waiting != self.waiting {
             self.waiting = waiting;
-            self.since = Instant::now();
+            self.since = now;
         }
     }
 
     /// Answers everything that has arrived whole; tells whether anything had.
-    async fn answer(&mut self) -> io::Result<bool> {
+    async fn answer(&mut self, now: Instant) -> io::Result<bool> {
         self.refresh();
-        let now = Instant::now();
+        let today = self.shared.today.date();
         // Dialogues that were given up without a word must not fill the connection.
         let limit = self.limits.answer;
         self.connection
@@ -361,7 +361,6 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                         Request::Author(request) => Input::Author(request, version),
                         Request::Acct(request) => Input::Acct(request, version),
                     };
-                    let today = self.shared.today.date();
                     let step = running.session.step(&running.policy, today, input);
                     self.perform(session_id, step).await;
                     if self.waiting == Waiting::FirstPacket {
@@ -537,16 +536,8 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
         if !error.suggests_wrong_secret() || matches!(self.peer.proof, Proof::Certificate(_)) {
             return true;
         }
-        let address = self.peer.address;
-        let now = Instant::now().into_std();
-        match self.shared.secrets.wrong(address, now) {
-            Answer::Error => return true,
-            Answer::FirstSilence => self.shared.log.line(format!(
-                "packets from {address} with a wrong shared secret are not answered for a while"
-            )),
-            Answer::Silence => {}
-        }
-        false
+        let now = self.shared.started.elapsed();
+        (self.shared.secrets).is_told(self.peer.address, now)
     }
 
     /// Tells once a day who still uses a secret that is to be replaced.
@@ -585,13 +576,20 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
         if output.is_empty() {
             return Ok(());
         }
-        let sent = async {
-            self.stream.write_all(output).await?;
-            self.stream.flush().await
-        };
-        timeout(self.limits.write, sent)
-            .await
-            .map_err(|_| io::ErrorKind::TimedOut)??;
+        let stream = &mut self.stream;
+        let mut sent = pin!(async {
+            stream.write_all(output).await?;
+            stream.flush().await
+        });
+        // The socket takes it at once but for clients that do not read: only those
+        // cost a timer.
+        match poll_fn(|context| Poll::Ready(sent.as_mut().poll(context))).await {
+            Poll::Ready(done) => done?,
+            Poll::Pending => timeout(self.limits.write, sent)
+                .await
+                .map_err(|_| io::ErrorKind::TimedOut)??,
+        }
+        let output = self.connection.output();
         output.clear();
         output.shrink_to(READ);
         Ok(())

@@ -7,13 +7,11 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::policy::throttle::WrongSecrets;
 use crate::policy::values::Date;
 
-/// Wrong secrets of one address that are answered within [`WINDOW`].
-const ANSWERED: u32 = 20;
-const WINDOW: Duration = Duration::from_secs(60);
 /// Addresses that are remembered before old ones are forgotten.
 const REMEMBERED: usize = 4096;
 
@@ -21,18 +19,7 @@ const REMEMBERED: usize = 4096;
 #[derive(Default)]
 pub(super) struct Secrets {
     old: Mutex<HashMap<IpAddr, Date>>,
-    wrong: Mutex<HashMap<IpAddr, (Instant, u32)>>,
-}
-
-/// What a wrong secret gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// An ERROR, and a line in the log.
-    Error,
-    /// The end of the connection, and a line in the log: the last for a while.
-    FirstSilence,
-    /// The end of the connection.
-    Silence,
+    wrong: Mutex<WrongSecrets>,
 }
 
 impl Secrets {
@@ -45,23 +32,10 @@ impl Secrets {
         old.insert(address, today) != Some(today)
     }
 
-    /// An address sent a packet that suggests a wrong secret.
-    pub(super) fn wrong(&self, address: IpAddr, now: Instant) -> Answer {
-        let mut wrong = lock(&self.wrong);
-        let is_over = |begun: Instant| now.saturating_duration_since(begun) >= WINDOW;
-        if wrong.len() > REMEMBERED {
-            wrong.retain(|_, (begun, _)| !is_over(*begun));
-        }
-        let (begun, count) = wrong.entry(address).or_insert((now, 0));
-        if is_over(*begun) {
-            (*begun, *count) = (now, 0);
-        }
-        *count = count.saturating_add(1);
-        match *count {
-            ..=ANSWERED => Answer::Error,
-            count if count == ANSWERED + 1 => Answer::FirstSilence,
-            _ => Answer::Silence,
-        }
+    /// Whether an address that sent a packet with a wrong secret is still told so.
+    /// `now`: since any moment, always the same one.
+    pub(super) fn is_told(&self, address: IpAddr, now: Duration) -> bool {
+        lock(&self.wrong).is_answered(address, now)
     }
 }
 
@@ -75,30 +49,6 @@ mod tests {
 
     const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
-
-    #[test]
-    fn a_guesser_is_told_a_few_times_a_minute_and_nobody_else_suffers() {
-        let (secrets, start) = (Secrets::default(), Instant::now());
-        for _ in 0..ANSWERED {
-            assert_eq!(secrets.wrong(ONE, start), Answer::Error);
-        }
-        assert_eq!(secrets.wrong(ONE, start), Answer::FirstSilence);
-        assert_eq!(secrets.wrong(ONE, start), Answer::Silence);
-        assert_eq!(secrets.wrong(OTHER, start), Answer::Error);
-        let almost = start + WINDOW.saturating_sub(Duration::from_millis(1));
-        assert_eq!(secrets.wrong(ONE, almost), Answer::Silence);
-        assert_eq!(secrets.wrong(ONE, start + WINDOW), Answer::Error);
-    }
-
-    #[test]
-    fn many_guessers_are_not_remembered_for_ever() {
-        let (secrets, start) = (Secrets::default(), Instant::now());
-        for number in 0..=REMEMBERED as u32 {
-            secrets.wrong(IpAddr::V4(number.into()), start);
-        }
-        secrets.wrong(ONE, start + WINDOW);
-        assert_eq!(lock(&secrets.wrong).len(), 1);
-    }
 
     #[test]
     fn an_old_secret_is_news_once_a_day_for_each_client() {

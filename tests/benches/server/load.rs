@@ -20,7 +20,7 @@ use super::histogram::Histogram;
 pub(crate) const SECRET: &str = "bench-Secret-0123456789-abcdefgh";
 pub(crate) const PASSWORD: &str = "bench-Password";
 /// A client's ports run out sooner than its addresses.
-const ADDRESSES: u32 = 64;
+pub(crate) const ADDRESSES: u32 = 64;
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,9 +55,9 @@ impl Outcome {
 }
 
 /// A request on the wire and the one right answer to it.
-struct Exchange {
-    request: Vec<u8>,
-    reply: Vec<u8>,
+pub(crate) struct Exchange {
+    pub(crate) request: Vec<u8>,
+    pub(crate) reply: Vec<u8>,
 }
 
 struct Conversation {
@@ -89,7 +89,7 @@ impl Load {
             server,
             shape,
             exchanges: (0..sessions)
-                .map(|id| exchange(work, id as u32 | 0x5eed_0000, shape.keep))
+                .map(|id| exchange(work, id as u32 | 0x5eed_0000, shape.keep, true))
                 .collect(),
             conversations: Vec::new(),
             poll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
@@ -241,7 +241,7 @@ impl Load {
     }
 }
 
-fn exchange(work: Work, id: u32, single: bool) -> Exchange {
+pub(crate) fn exchange(work: Work, id: u32, single: bool, obfuscated: bool) -> Exchange {
     let who = (b"bench", b"tty1", b"10.9.8.7");
     let mut args = ArgumentsBuf::new();
     let words: &[&str] = match work {
@@ -304,18 +304,17 @@ fn exchange(work: Work, id: u32, single: bool) -> Exchange {
             packet_type,
             seq_no,
             flags: Flags {
-                unencrypted: false,
+                unencrypted: !obfuscated,
                 single_connect: single,
             },
             session_id: id,
             length: body.len() as u32,
         };
         let mut bytes = [&header.encode()[..], body].concat();
-        obfuscate(
-            SECRET.as_bytes(),
-            &header,
-            bytes.get_mut(HEADER_LEN..).unwrap_or_default(),
-        );
+        if obfuscated {
+            let body = bytes.get_mut(HEADER_LEN..).unwrap_or_default();
+            obfuscate(SECRET.as_bytes(), &header, body);
+        }
         bytes
     };
     Exchange {

@@ -4,6 +4,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `load` | the client |
+//! | `idle` | connections that nobody uses |
 //! | `subject` | the servers |
 //! | `histogram` | latencies |
 //!
@@ -20,6 +21,7 @@
 )]
 
 mod histogram;
+mod idle;
 mod load;
 mod subject;
 
@@ -48,6 +50,36 @@ fn main() -> io::Result<()> {
             cell(&program, &name, work, shape)?;
         }
     }
+    if filter.is_none_or(|word| "idle".contains(&word)) {
+        idle_connections(&program)?;
+    }
+    Ok(())
+}
+
+fn idle_connections(program: &Path) -> io::Result<()> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let all = rustix::process::Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, all)?;
+    let count = idle::CONNECTIONS;
+    let subject = Subject::tac_plus(program, "")?;
+    let kept = idle::plain(subject.address, count)?;
+    println!(
+        "\n{} idle connections, plain: {} KB",
+        kept.len(),
+        subject.resident_kb()?
+    );
+    drop((kept, subject));
+    let (subject, config) = idle::tls_subject(program)?;
+    let address = subject.listens("listening for TLS on")?;
+    let kept = idle::secured(address, &config, count)?;
+    println!(
+        "{} idle connections, TLS: {} KB",
+        kept.len(),
+        subject.resident_kb()?
+    );
     Ok(())
 }
 

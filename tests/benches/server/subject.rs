@@ -15,7 +15,7 @@ const CORE: &str = "1";
 pub(crate) struct Subject {
     child: Child,
     pub(crate) address: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Subject {
@@ -47,11 +47,19 @@ impl Subject {
             .arg(&configuration)
             .stderr(std::fs::File::create(&log)?)
             .spawn()?;
+        let mut subject = Self::new(child, "127.0.0.1:0", folder)?;
+        subject.address = subject.listens("listening on")?;
+        Ok(subject)
+    }
+
+    /// The address that the log names after these words.
+    pub(crate) fn listens(&self, words: &str) -> io::Result<SocketAddr> {
+        let log = self.folder.path().join("log");
         for _ in 0..1000 {
             let text = std::fs::read_to_string(&log)?;
-            if let Some(line) = text.lines().find(|line| line.contains("listening on")) {
-                let address = line.rsplit(' ').next().unwrap_or_default().to_owned();
-                return Self::new(child, &address, folder);
+            if let Some(line) = text.lines().find(|line| line.contains(words)) {
+                let address = line.rsplit(' ').next().unwrap_or_default();
+                return address.parse().map_err(io::Error::other);
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -63,7 +71,7 @@ impl Subject {
         Ok(Self {
             child,
             address,
-            _folder: folder,
+            folder,
         })
     }
 

@@ -32,24 +32,28 @@ impl Session {
 
     /// `device TAB user TAB port TAB rem_addr TAB kind TAB arguments`, as the original.
     fn fields_of(&self, record: AcctRecord, request: &AcctRequest<'_>) -> Vec<u8> {
-        use std::io::Write;
         let kind = match record {
             AcctRecord::Start => "start",
             AcctRecord::Stop => "stop",
             AcctRecord::Watchdog | AcctRecord::Update => "update",
         };
         let about = &request.about;
-        let mut line = Vec::with_capacity(256);
-        // Writing to a Vec cannot fail.
-        let (user, port, from) = (Field(about.user), Field(about.port), Field(about.rem_addr));
-        let _ = write!(line, "{}\t{user}\t{port}\t{from}\t{kind}", self.address);
+        let mut line = String::with_capacity(256);
+        line.push_str(&self.address.to_string());
+        for field in [about.user, about.port, about.rem_addr] {
+            line.push('\t');
+            Field(field).append_to(&mut line);
+        }
+        line.push('\t');
+        line.push_str(kind);
         // RFC 8907 section 7.2: the arguments of a watchdog without update are ignored.
         if record != AcctRecord::Watchdog {
             for argument in about.args.raw().filter(|argument| !argument.is_empty()) {
-                let _ = write!(line, "\t{}", Field(argument));
+                line.push('\t');
+                Field(argument).append_to(&mut line);
             }
         }
-        line.push(b'\n');
-        line
+        line.push('\n');
+        line.into_bytes()
     }
 }

@@ -311,17 +311,32 @@ impl Session {
 
     /// The original's line, which log watchers know, and why at its end.
     pub(super) fn line(&self, login: &Login, outcome: &str, why: Option<&str>) -> String {
-        let what = match login.purpose {
-            Purpose::Login | Purpose::Pap => "login".to_owned(),
-            Purpose::Enable(level) => format!("enable {level}"),
-            Purpose::Change => "password change".to_owned(),
-        };
-        let address = self.address;
-        let reason = why.map_or_else(String::new, |why| format!(" reason='{why}'"));
-        let (user, port, from) = (Word(&login.user), Word(&login.port), Word(&login.rem_addr));
-        format!(
-            "{what} {outcome}: user={user} device={address} ip={address} port={port} client={from}{reason}"
-        )
+        // Put together by hand: every login has one, and formatting costs as much as
+        // all the rest of a login.
+        let mut line = String::with_capacity(160);
+        match login.purpose {
+            Purpose::Login | Purpose::Pap => line.push_str("login "),
+            Purpose::Enable(level) => line.push_str(&format!("enable {level} ")),
+            Purpose::Change => line.push_str("password change "),
+        }
+        let address = self.address.to_string();
+        line.push_str(outcome);
+        line.push_str(": user=");
+        Word(&login.user).append_to(&mut line);
+        for (name, value) in [(" device=", &address), (" ip=", &address)] {
+            line.push_str(name);
+            line.push_str(value);
+        }
+        line.push_str(" port=");
+        Word(&login.port).append_to(&mut line);
+        line.push_str(" client=");
+        Word(&login.rem_addr).append_to(&mut line);
+        if let Some(why) = why {
+            line.push_str(" reason='");
+            line.push_str(why);
+            line.push('\'');
+        }
+        line
     }
 }
 
