@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Command, Output, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tac_plus::crypt;
 
 fn tac_pwd(args: &[&str], input: &str) -> Output {
@@ -123,4 +127,54 @@ fn what_of_a_long_password_does_not_count_is_said() {
         let stderr = tac_pwd(args, input).stderr;
         assert_eq!(!stderr.is_empty(), said, "{args:?} {input}");
     }
+}
+
+/// Runs it on a terminal, answers each prompt, and gives back what was on the screen.
+fn at_a_terminal(answers: &[(&str, &str)]) -> (String, Output) {
+    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&screen).unwrap();
+    unlockpt(&screen).unwrap();
+    let name = ptsname(&screen, Vec::new()).unwrap();
+    let terminal = File::options()
+        .read(true)
+        .write(true)
+        .open(name.to_str().unwrap())
+        .unwrap();
+    let child = Command::new("setsid")
+        .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_tac_pwd"), "ab"])
+        .stdin(terminal)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut screen = File::from(screen);
+    let mut seen = String::new();
+    for (prompt, answer) in answers {
+        while !seen.ends_with(prompt) {
+            let mut ready = [PollFd::from_borrowed_fd(screen.as_fd(), PollFlags::IN)];
+            let limit = Timespec {
+                tv_sec: 20,
+                tv_nsec: 0,
+            };
+            let events = poll(&mut ready, Some(&limit)).unwrap();
+            assert_ne!(events, 0, "no {prompt:?} on the screen: {seen:?}");
+            let mut bytes = [0; 256];
+            let length = screen.read(&mut bytes).unwrap();
+            seen.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
+        }
+        screen.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    }
+    (seen, child.wait_with_output().unwrap())
+}
+
+#[test]
+fn at_a_terminal_the_password_is_typed_twice_and_never_shown() {
+    let (screen, output) =
+        at_a_terminal(&[("Password: ", "a password"), ("Again: ", "a password")]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "abws3YimNi/io\n");
+    assert!(!screen.contains("a password"), "{screen:?}");
+    let (_, output) = at_a_terminal(&[("Password: ", "a password"), ("Again: ", "another")]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && output.stdout.is_empty());
+    assert!(stderr.contains("they are not the same"), "{stderr}");
 }
