@@ -111,7 +111,7 @@ fn was_told(
     let mapping = &config.mapping;
     // The user may have started this login before another one, in which the rights
     // changed.
-    if old.is_some_and(|old| may_be_outdated(call.site, config, old)) {
+    if old.is_some_and(|old| may_be_outdated(call.site, old)) {
         return Ok(false);
     }
     Ok(match (old, mapping.unknown) {
@@ -130,12 +130,9 @@ fn was_told(
     })
 }
 
-/// Whether the program that logs in may have been told of another account before this
-/// entry became what it is. An own uid stays, and groups are asked for late.
-fn may_be_outdated(site: &Site, config: &Config, entry: &Entry) -> bool {
-    if config.mapping.mode != Mode::Shared {
-        return false;
-    }
+/// Whether the program that logs in may have been told of another uid before this entry
+/// became what it is. Groups are asked for later.
+fn may_be_outdated(site: &Site, entry: &Entry) -> bool {
     let since = process::started(site).unwrap_or(site.millis.saturating_sub(UNKNOWN_AGE));
     entry.changed >= since
 }
@@ -162,7 +159,9 @@ pub(crate) fn disable(call: &Call<'_>, config: &Config, person: &Person) {
         Writer::open(&call.site.identity)?.change(|book| {
             if let Some(entry) = book.find(&person.user) {
                 entry.disable();
-                entry.changed = call.site.millis;
+                if config.mapping.mode == Mode::Shared {
+                    entry.changed = call.site.millis;
+                }
             }
             Ok::<_, StoreError>(())
         })
@@ -192,7 +191,7 @@ pub(crate) fn unasked(call: &Call<'_>, config: &Config, person: &Person) -> End 
         Ok(None) => return End::Ignored,
         Ok(Some(entry)) if entry.state != State::Active => "a server has refused the user",
         // cron keeps the uid of a job for as long as it runs.
-        Ok(Some(entry)) if may_be_outdated(call.site, config, &entry) => {
+        Ok(Some(entry)) if may_be_outdated(call.site, &entry) => {
             "the account has changed since this program was started, restart it"
         }
         Ok(Some(_)) => return End::Pass,
@@ -217,7 +216,7 @@ pub(crate) fn offline(call: &Call<'_>, config: &Config, person: &Person) -> Opti
     }
     let entry = active(call, config, person)?;
     let age = call.site.now.unix.checked_sub(entry.learned)?;
-    let holds = age <= hours.saturating_mul(3600) && !may_be_outdated(call.site, config, &entry);
+    let holds = age <= hours.saturating_mul(3600) && !may_be_outdated(call.site, &entry);
     holds.then_some(entry)
 }
 

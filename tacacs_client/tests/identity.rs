@@ -159,6 +159,13 @@ fn add_asks_no_server_about_what_could_never_be_stored() {
         ("", &["Alice"][..], 1, "not a name that this host gives"),
         ("", &["12345"], 1, "not a name that this host gives"),
         ("mode = local", &["alice"], 2, "those of /etc/passwd"),
+        ("", &["root"], 1, "'root' is a local user"),
+        (
+            "[global]\nexclude_users = alice",
+            &["alice"],
+            1,
+            "listed in exclude_users",
+        ),
         (
             "",
             &["alice", "--uid", "1000"],

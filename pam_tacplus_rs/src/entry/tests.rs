@@ -80,7 +80,7 @@ fn a_first_login_stores_what_the_level_gives() {
         groups: vec![100, 27],
         level: 15,
         learned: 1_700_000_000,
-        changed: 1_700_000_000_000,
+        changed: 0,
         state: State::Active,
     };
     assert_eq!(stored(&host, "bob"), Some(expected));
@@ -173,6 +173,35 @@ fn a_login_that_began_before_a_denial_does_not_go_on_with_the_account_of_before(
         later(&mut host);
         assert_eq!(account(&mut host), End::Pass, "{}", host.log());
     }
+}
+
+#[test]
+fn a_login_that_began_before_an_administrator_chose_another_uid_is_refused_once() {
+    let server = Server::start(&[LEVEL_15, LEVEL_15, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    assert_eq!(account(&mut host), End::Pass);
+    let chosen = Entry {
+        uid: 2_010_000_001,
+        gid: 2_010_000_001,
+        changed: 1_700_000_000_500,
+        ..stored(&host, "bob").unwrap()
+    };
+    change(&host, |book| book.put(chosen).unwrap());
+    host.site.millis += 1000;
+    host.running_for(800);
+    assert_eq!(account(&mut host), End::Refused, "{}", host.log());
+    host.running_for(400);
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    assert_eq!(stored(&host, "bob").unwrap().uid, 2_010_000_001);
+}
+
+#[test]
+fn two_first_logins_at_once_are_both_let_in() {
+    let server = Server::start(&[LEVEL_15, LEVEL_15, DENIED, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    host.running_for(3000);
+    let ends = [(); 4].map(|()| account(&mut host));
+    assert_eq!(ends, [End::Pass, End::Pass, End::Refused, End::Pass]);
 }
 
 #[test]

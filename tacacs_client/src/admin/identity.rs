@@ -4,7 +4,7 @@
 //! that no server approved, but for the uid in it.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -22,6 +22,7 @@ use super::{ConfigFile, NAME};
 use crate::exit::{Exit, Failure};
 use crate::output;
 
+const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 const SHELLS: &str = "/etc/shells";
 
@@ -238,6 +239,7 @@ fn add(with: &StoreFile, config: &Path, user: &str, uid: Option<u32>) -> Result<
         Some(level) => account(&config, with, level, uid)?,
         None => {
             map::named(mapping, user).map_err(unmapped)?;
+            not_of_the_host(&config, user)?;
             let granted = ask(&config, user)?;
             plan(&config, with, user, uid, &granted).map_err(unmapped)?
         }
@@ -260,6 +262,22 @@ fn add(with: &StoreFile, config: &Path, user: &str, uid: Option<u32>) -> Result<
     Ok(Exit::Pass)
 }
 
+/// The module passes over the names that the host keeps for itself.
+fn not_of_the_host(config: &Config, user: &str) -> Result<(), Failure> {
+    let passwd =
+        std::fs::read(PASSWD).map_err(|error| Failure::usage(format!("{PASSWD}: {error}")))?;
+    let mut lines = passwd.split(|byte| *byte == b'\n');
+    let is_local =
+        lines.any(|line| line.split(|byte| *byte == b':').next() == Some(user.as_bytes()));
+    if is_local {
+        return Err(denied(format!("'{user}' is a local user, see {PASSWD}")));
+    }
+    if config.global.exclude_users.iter().any(|name| name == user) {
+        return Err(denied(format!("'{user}' is listed in exclude_users")));
+    }
+    Ok(())
+}
+
 /// What the approval makes of the user.
 fn plan(
     config: &Config,
@@ -274,8 +292,9 @@ fn plan(
         shells: Path::new(SHELLS),
         now: now(),
     };
-    let (entry, missing) =
+    let (mut entry, missing) =
         learn::entry_with_uid(&config.mapping, &store, user, uid, granted, &host)?;
+    entry.changed = u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX);
     for group in missing {
         let level = entry.level;
         output::tell(
@@ -458,6 +477,10 @@ fn needs_root(store: &Path) -> Result<(), Failure> {
 }
 
 fn now() -> u64 {
+    since_1970().as_secs()
+}
+
+fn since_1970() -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_secs())
+    now.unwrap_or_default()
 }

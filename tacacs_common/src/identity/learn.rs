@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::map::{self, Unmapped, Wishes};
-use super::{Entry, Store, Writer, host};
+use super::{Entry, State, Store, Writer, host};
 use crate::config::{Mapping, Mode};
 use crate::exchange::author::Granted;
 
@@ -62,15 +62,23 @@ pub fn entry_with_uid<'m>(
     Ok((entry, missing))
 }
 
-/// Stores a user's entry, and in mode shared the account that goes with it. The account's
-/// date of change stays the old one if nothing but groups and level are new.
+/// Stores a user's entry, and in mode shared the account that goes with it. Where no program
+/// can have been told of another uid, `changed` stays as it was.
 ///
 /// # Errors
 /// The uid is another's, or the store could not be written.
 pub fn put(writer: Writer, mapping: &Mapping, mut entry: Entry) -> Result<(), Unmapped> {
-    let old = writer.store().by_name(entry.name.as_bytes())?;
-    if let Some(old) = old.filter(|old| old.state == entry.state && old.is_same_account(&entry)) {
-        entry.changed = entry.changed.min(old.changed);
+    let unique = mapping.mode == Mode::Unique;
+    match writer.store().by_name(entry.name.as_bytes())? {
+        // In mode shared a lookup makes up another account while the user is disabled.
+        Some(old) if old.uid == entry.uid && (unique || old.state == State::Active) => {
+            entry.changed = entry.changed.min(old.changed);
+        }
+        // The uid that lookups have answered before.
+        None if unique && entry.uid == map::hashed_uid(&entry.name, &mapping.uid_range) => {
+            entry.changed = 0;
+        }
+        _ => {}
     }
     let account = match mapping.mode {
         Mode::Shared => Some(map::account(mapping, writer.store(), entry.level)?),
