@@ -12,12 +12,13 @@ INTEROP  := target/interop
 PACKAGES := gcc libc6-dev libpam0g-dev openssh-server openssh-client sudo cron adduser passwd pamtester \
             iproute2 iptables tshark libauthen-tacacsplus-perl python3-venv
 
-PROGRAMS := -p pam_tacplus_rs -p libnss_tacplus -p tac_plus -p tacacs_client
+PROGRAMS := -p tac_plus -p tacacs_client
+MODULES  := -p pam_tacplus_rs -p libnss_tacplus
 
 .PHONY: help build install demo test lint fmt bench setup setup-packages setup-demo clean
 
 help:
-	@echo 'make build     the PAM and NSS modules, the server and the clients, in target/release'
+	@echo 'make build     the server and the clients in target/release, the PAM and NSS modules in target/module'
 	@echo 'make install   put them in place (DESTDIR, PREFIX, PAMDIR, NSSDIR are honoured)'
 	@echo 'make demo      a user whom only the server knows logs in, step by step, beside the host'
 	@echo 'make test      everything that is checked; what continuous integration runs'
@@ -29,10 +30,11 @@ help:
 
 build:
 	$(CARGO) build --release --locked $(PROGRAMS)
+	$(CARGO) build --profile module --locked $(MODULES)
 
 install: build
-	install -D -m 0644 $(TARGET)/release/libpam_tacplus.so $(DESTDIR)$(PAMDIR)/pam_tacplus.so
-	install -D -m 0644 $(TARGET)/release/libnss_tacplus.so $(DESTDIR)$(NSSDIR)/libnss_tacplus.so.2
+	install -D -m 0644 $(TARGET)/module/libpam_tacplus.so $(DESTDIR)$(PAMDIR)/pam_tacplus.so
+	install -D -m 0644 $(TARGET)/module/libnss_tacplus.so $(DESTDIR)$(NSSDIR)/libnss_tacplus.so.2
 	install -D -m 0755 $(TARGET)/release/tacacs_client $(DESTDIR)$(PREFIX)/bin/tacacs_client
 	install -D -m 0755 $(TARGET)/release/tacplus $(DESTDIR)$(PREFIX)/bin/tacplus
 	install -D -m 0755 $(TARGET)/release/tac_plus $(DESTDIR)$(PREFIX)/sbin/tac_plus

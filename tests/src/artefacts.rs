@@ -1,13 +1,16 @@
-//! Where the built programs and the module are found.
+//! Where the built programs and modules are found.
 //!
-//! `TACPLUS_ARTEFACTS` names the folder; without it cargo's `release` folder, or
-//! the tests' own when there is none, is taken. Nothing is built here: `make test`
-//! does that.
+//! `TACPLUS_ARTEFACTS` names a folder with all of them; without it cargo's folders
+//! `release` and `module`, or the tests' own when there are none, are taken. Nothing
+//! is built here: `make build` does that.
 
 use std::path::{Path, PathBuf};
 
 /// Where the stage sees what is under test; in the `PATH` of its programs.
 pub const BUILT: &str = "/run/e2e/built";
+
+/// Where the stage sees the modules.
+pub const MODULES: &str = "/run/e2e/modules";
 
 /// Where the stage sees the helper programs of this package.
 pub const OWN: &str = "/run/e2e/own";
@@ -19,15 +22,28 @@ pub fn workspace() -> &'static Path {
     tests.parent().unwrap_or(tests)
 }
 
-/// The folder with what is under test, as the host sees it.
+/// The folder with the programs that are under test, as the host sees it.
 pub(crate) fn built() -> crate::Result<PathBuf> {
+    folder("release", "tac_plus")
+}
+
+/// The folder with the modules that are under test, as the host sees it.
+pub(crate) fn modules() -> crate::Result<PathBuf> {
+    folder("module", "libpam_tacplus.so")
+}
+
+/// The folder of a profile, if it has this file.
+fn folder(profile: &str, file: &str) -> crate::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("TACPLUS_ARTEFACTS") {
         return Ok(folder.into());
     }
     let own = own()?;
-    let release = own.with_file_name("release");
-    let has_module = release.join("libpam_tacplus.so").is_file();
-    Ok(if has_module { release } else { own })
+    let folder = own.with_file_name(profile);
+    Ok(if folder.join(file).is_file() {
+        folder
+    } else {
+        own
+    })
 }
 
 /// The folder with the helper programs, as the host sees it: next to the running

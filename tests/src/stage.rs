@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::artefacts::{self, BUILT};
+use crate::artefacts::{self, BUILT, MODULES};
 use crate::command::{Daemon, Output};
 use crate::dialog::Dialog;
 use crate::peer::{Peer, Script};
@@ -179,7 +179,8 @@ impl Stage {
             ])
             .args(["sh", "-c", include_str!("stage.sh"), "stage.sh"])
             .args([base.path(), artefacts::workspace()])
-            .args([artefacts::built()?, artefacts::own()?])
+            .args([artefacts::built()?, artefacts::modules()?])
+            .arg(artefacts::own()?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -376,12 +377,9 @@ impl Stage {
 
     /// Shows a built module where its host looks for it.
     fn put_module(&self, built: &str, place: &str) -> Result {
-        let built = format!("{BUILT}/{built}");
-        if self.path(&built).is_file() {
-            self.write(place, 0o644, "")?;
-            self.run("mount", &["--bind", &built, place])?.success()?;
-        }
-        Ok(())
+        let built = format!("{MODULES}/{built}");
+        self.write(place, 0o644, "")?;
+        self.run("mount", &["--bind", &built, place])?.success()
     }
 
     fn add_user(&self, name: &str, uid: u32, password: Option<&str>) -> Result {

@@ -3,9 +3,9 @@
 # overlay in memory over the whole root, so that nothing written here reaches
 # the host, and becomes the holder. Must never touch a path of the host.
 #
-# usage: stage.sh BASE WORKSPACE BUILT OWN    (BASE: an empty folder of the host)
+# usage: stage.sh BASE WORKSPACE BUILT MODULES OWN    (BASE: an empty folder of the host)
 set -eu
-base=$1 workspace=$2 built=$3 own=$4
+base=$1 workspace=$2 built=$3 modules=$4 own=$5
 root=$base/root
 
 # The host's /proc is still mounted, so this is our process id on the host.
@@ -30,9 +30,11 @@ mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
 ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 
-mkdir -p "$root$workspace" "$root/run/e2e/built" "$root/run/e2e/own" "$root/run/e2e/written"
+mkdir -p "$root$workspace" "$root/run/e2e/built" "$root/run/e2e/modules" \
+    "$root/run/e2e/own" "$root/run/e2e/written"
 mount --rbind "$workspace" "$root$workspace"
 mount --bind "$built" "$root/run/e2e/built"
+mount --bind "$modules" "$root/run/e2e/modules"
 mount --bind "$own" "$root/run/e2e/own"
 mount --bind "$base/upper" "$root/run/e2e/written"
 

@@ -4,6 +4,8 @@
 //! a word on stdout or stderr into the host process, which is somebody else's.
 #![allow(unsafe_code, reason = "this is the C boundary")]
 
+#[cfg(not(test))]
+mod backtrace;
 mod libpam;
 mod live;
 

@@ -228,12 +228,12 @@ impl<'c> Client<'c> {
     /// that accepts is enough.
     fn over_servers<T>(
         &mut self,
-        role: impl Fn(&Roles) -> bool,
+        role: fn(&Roles) -> bool,
         all: bool,
         visit: &mut dyn FnMut(&mut Link, &Server, &mut Budget) -> Visit<T>,
     ) -> Outcome<T> {
         let now = hold_down::boottime();
-        let order = order(&self.servers, &role, &self.hold_down.held(now));
+        let order = order(&self.servers, role, &self.hold_down.held(now));
         let all_held = order.iter().all(|(_, is_held)| *is_held);
         let pass_over = all_held && self.in_vain.is_some_and(|at| lasts(at, now));
         let mut budget = Budget::new(self.deadline);
@@ -365,16 +365,16 @@ fn targets(config: &Config) -> Vec<Cow<'_, Server>> {
 /// The servers with a role: those alive first, then those held down.
 fn order(
     servers: &[Cow<'_, Server>],
-    role: &impl Fn(&Roles) -> bool,
+    role: fn(&Roles) -> bool,
     held: &HeldSet,
 ) -> Vec<(usize, bool)> {
-    let mut order: Vec<(usize, bool)> = servers
+    let with_role = servers
         .iter()
         .enumerate()
         .filter(|(_, server)| role(&server.roles))
-        .map(|(index, server)| (index, held.is_held(&key(server))))
-        .collect();
-    order.sort_by_key(|(_, is_held)| *is_held);
+        .map(|(index, server)| (index, held.is_held(&key(server))));
+    let (held, mut order): (Vec<_>, Vec<_>) = with_role.partition(|(_, is_held)| *is_held);
+    order.extend(held);
     order
 }
 
