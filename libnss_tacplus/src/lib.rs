@@ -23,6 +23,9 @@
     deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
+#[cfg(not(test))]
+use late_unwind as _;
+
 mod answer;
 mod ask;
 mod audit;

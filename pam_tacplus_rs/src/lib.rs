@@ -22,6 +22,9 @@
     deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
+#[cfg(not(test))]
+use late_unwind as _;
+
 mod account;
 mod call;
 mod entry;

@@ -5,8 +5,6 @@
 //! somebody else's: any program that asks who owns a file.
 #![allow(unsafe_code, reason = "this is the C boundary")]
 
-#[cfg(not(test))]
-mod backtrace;
 mod groups;
 mod panics;
 mod room;

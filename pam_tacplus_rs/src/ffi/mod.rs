@@ -4,8 +4,6 @@
 //! a word on stdout or stderr into the host process, which is somebody else's.
 #![allow(unsafe_code, reason = "this is the C boundary")]
 
-#[cfg(not(test))]
-mod backtrace;
 mod libpam;
 mod live;
 
