@@ -19,12 +19,11 @@ macro_rules! late {
         #[unsafe(no_mangle)]
         unsafe extern "C-unwind" fn $name($($argument: $type),*) -> $result {
             static KNOWN: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+            type Real = unsafe extern "C-unwind" fn($($type),*) -> $result;
             let real = find(&KNOWN, concat!(stringify!($name), "\0"));
-            // SAFETY: libgcc's function of this name has this type.
-            let real: unsafe extern "C-unwind" fn($($type),*) -> $result =
-                unsafe { transmute(real) };
-            // SAFETY: the arguments are the caller's, who meant that very function.
-            unsafe { real($($argument),*) }
+            // SAFETY: libgcc's function of this name has this type, and the arguments
+            // are the caller's, who meant that very function.
+            unsafe { transmute::<*mut c_void, Real>(real)($($argument),*) }
         }
         std::arch::global_asm!(concat!(".hidden ", stringify!($name)));
     )*};
