@@ -90,17 +90,16 @@ fn hashes_hold_up_no_other_request_and_too_many_of_them_are_an_error() {
         let many: Vec<u8> = many.collect();
         wire.send(&many);
     }
+    let began = Instant::now();
     let mut calm = server.connect();
     let args = arguments(&["service=shell", "cmd="]);
     let mut slowest = Duration::ZERO;
-    for id in 1..=200 {
+    for id in 1..=20 {
         let start = Instant::now();
         let reply = calm.ask(id, 1, Version::DEFAULT, true, &author("bob", &args));
         slowest = slowest.max(start.elapsed());
         assert_eq!(reply.author(), "PASS_ADD []");
     }
-    // One hash takes about that long, three hundred take seconds.
-    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
     let mut errors = 0;
     for wire in &mut wires {
         for _ in 0..100 {
@@ -111,6 +110,8 @@ fn hashes_hold_up_no_other_request_and_too_many_of_them_are_an_error() {
             }
         }
     }
+    let hashing = began.elapsed();
+    assert!(slowest * 2 < hashing, "{slowest:?} of {hashing:?}");
     assert!(
         errors > 100,
         "a client takes half of the room at most: {errors}"
@@ -125,21 +126,21 @@ fn an_unknown_user_takes_as_long_as_a_wrong_password() {
         "throttle = 0\n{HOST}user = alice {{ pap = des \"{SLOW}\" }}\nuser = clear {{ pap = cleartext right }}\n\
          user = other {{ pap = des \"{SLOW}\" }}\n"
     ));
-    let fastest = |user: &str| {
-        let times = (0..5).map(|_| {
+    let mut fastest = [Duration::MAX; 3];
+    // What else runs here makes one slower or the other: the fastest of many count.
+    for _ in 0..100 {
+        for (user, fastest) in ["alice", "nobody-knows", "clear"].iter().zip(&mut fastest) {
             let (answer, time) = timed(&server, user, "wrong");
             assert_eq!(answer, "FAIL \"\"", "{user}");
-            time
-        });
-        times.min().unwrap()
-    };
-    let known = fastest("alice");
-    for user in ["nobody-knows", "clear"] {
-        let time = fastest(user);
-        let ratio = time.as_secs_f64() / known.as_secs_f64();
-        assert!(
-            (0.5..2.0).contains(&ratio),
-            "{user}: {time:?} against {known:?}"
-        );
+            *fastest = time.min(*fastest);
+        }
+        let [known, others @ ..] = fastest;
+        if others
+            .iter()
+            .all(|other| *other < known * 2 && known < *other * 2)
+        {
+            return;
+        }
     }
+    panic!("a known user, an unknown one, one in clear: {fastest:?}");
 }
