@@ -109,9 +109,10 @@ fn was_told(
     entry: &Entry,
 ) -> Result<bool, Unmapped> {
     let mapping = &config.mapping;
+    let logs_in = |program: &str| is_login_program(config, program);
     // The user may have started this login before another one, in which the rights
     // changed.
-    if old.is_some_and(|old| may_be_outdated(call.site, old)) {
+    if old.is_some_and(|old| may_be_outdated(call.site, old, &logs_in)) {
         return Ok(false);
     }
     Ok(match (old, mapping.unknown) {
@@ -130,10 +131,15 @@ fn was_told(
     })
 }
 
+fn is_login_program(config: &Config, program: &str) -> bool {
+    let mut programs = config.mapping.login_programs.iter();
+    programs.any(|login| login == program)
+}
+
 /// Whether the program that logs in may have been told of another uid before this entry
 /// became what it is. Groups are asked for later.
-fn may_be_outdated(site: &Site, entry: &Entry) -> bool {
-    let since = process::started(site).unwrap_or(site.millis.saturating_sub(UNKNOWN_AGE));
+fn may_be_outdated(site: &Site, entry: &Entry, copies: &dyn Fn(&str) -> bool) -> bool {
+    let since = process::started(site, copies).unwrap_or(site.millis.saturating_sub(UNKNOWN_AGE));
     entry.changed >= since
 }
 
@@ -191,7 +197,7 @@ pub(crate) fn unasked(call: &Call<'_>, config: &Config, person: &Person) -> End 
         Ok(None) => return End::Ignored,
         Ok(Some(entry)) if entry.state != State::Active => "a server has refused the user",
         // cron keeps the uid of a job for as long as it runs.
-        Ok(Some(entry)) if may_be_outdated(call.site, &entry) => {
+        Ok(Some(entry)) if may_be_outdated(call.site, &entry, &|_| true) => {
             "the account has changed since this program was started, restart it"
         }
         Ok(Some(_)) => return End::Pass,
@@ -216,7 +222,8 @@ pub(crate) fn offline(call: &Call<'_>, config: &Config, person: &Person) -> Opti
     }
     let entry = active(call, config, person)?;
     let age = call.site.now.unix.checked_sub(entry.learned)?;
-    let holds = age <= hours.saturating_mul(3600) && !may_be_outdated(call.site, &entry);
+    let logs_in = |program: &str| is_login_program(config, program);
+    let holds = age <= hours.saturating_mul(3600) && !may_be_outdated(call.site, &entry, &logs_in);
     holds.then_some(entry)
 }
 

@@ -162,24 +162,33 @@ fn a_login_kept_waiting_at_its_prompt_does_not_outlive_a_demotion() -> Result {
     drop(peer);
 
     let _peer = server(&stage, &["priv-lvl=1"])?;
-    let (waited, other) = std::thread::scope(|scope| {
-        // sshd has copied the entry of tacacs15 when it asks for the password.
-        let slow = scope.spawn(|| {
-            let dialog = stage.ssh("alice").dialog("password", "id -u");
-            let dialog = dialog.answer_after("password:", Duration::from_secs(4), PASSWORD);
+    // sshd has copied the entry of tacacs15 when it asks for the password.
+    let slow = |method: &'static str, question: &'static str| {
+        let stage = &stage;
+        move || {
+            let dialog = stage.ssh("alice").dialog(method, "id -u");
+            let dialog = dialog.answer_after(question, Duration::from_secs(4), PASSWORD);
             dialog.run()
-        });
+        }
+    };
+    let (waited, other) = std::thread::scope(|scope| {
+        let waiting = [
+            scope.spawn(slow("password", "password:")),
+            scope.spawn(slow("keyboard-interactive", "Password:")),
+        ];
         let connections = |log: &str| log.matches("Connection from").count();
-        let other = e2e::wait::until("the slow login", || {
-            (connections(&stage.syslog()) >= 2).then_some(())
+        let other = e2e::wait::until("the slow logins", || {
+            (connections(&stage.syslog()) >= 3).then_some(())
         })
         .and_then(|()| stage.ssh("alice").password(PASSWORD, "id -u"));
-        let waited = slow.join().unwrap_or_else(|_| Err("panicked".into()));
+        let waited = waiting.map(|login| login.join().unwrap_or_else(|_| Err("panicked".into())));
         (waited, other)
     });
     assert_refused(&stage, &other?);
     assert_eq!(shown(&stage, "alice", "uid")?, uid("tacacs1").to_string());
-    assert_refused(&stage, &waited?);
+    for login in waited {
+        assert_refused(&stage, &login?);
+    }
     let login = stage.ssh("alice").password(PASSWORD, "id -u")?;
     assert_login(&stage, &login, &uid("tacacs1").to_string());
     Ok(())
