@@ -10,11 +10,12 @@
 mod common;
 
 use std::collections::HashSet;
+use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 
-use common::{CONFIGURATION, PATIENCE, SECRET, Server, V0, Wire, acct, arguments, packet};
+use common::{CONFIGURATION, PATIENCE, SECRET, Server, V0, Wire, acct, arguments, packet, pap};
 use tacacs_common::packet::HEADER_LEN;
 
 /// Sends records until the server is gone; tells which were answered SUCCESS.
@@ -166,4 +167,49 @@ fn records_are_json_where_the_configuration_says_so() {
     assert_eq!(record["device"], "127.0.0.1");
     assert_eq!(record["record"], "stop");
     assert_eq!(record["args"][1], "cmd=show \"x\"");
+}
+
+#[test]
+fn records_and_lines_go_to_the_system_log_and_one_that_it_does_not_take_is_an_error() {
+    let dev = tempfile::tempdir().unwrap();
+    let socket = dev.path().join("log");
+    let system_log = UnixDatagram::bind(&socket).unwrap();
+    system_log.set_read_timeout(Some(PATIENCE)).unwrap();
+    let setup = format!("mount --bind {} /dev", dev.path().display());
+    let text = format!("accounting syslog\nlogging = local3\n{CONFIGURATION}");
+    let server = Server::start_with_mounts(&setup, &text);
+    let ask = |number: u32| {
+        let args = arguments(&[&format!("task_id={number}"), "service=shell"]);
+        let mut wire = server.connect();
+        wire.ask(number, 1, V0, false, &acct(4, &args)).acct()
+    };
+    let wait_for = |part: &str| {
+        loop {
+            let mut buffer = [0; 1024];
+            let count = system_log.recv(&mut buffer).unwrap();
+            let message = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            if message.contains(part) {
+                return message;
+            }
+        }
+    };
+    assert_eq!(ask(1), "SUCCESS");
+    let message = wait_for("task_id=1");
+    assert!(
+        message.starts_with("<158>"),
+        "LOG_LOCAL3, LOG_INFO: {message}"
+    );
+    let record = "]: 127.0.0.1    alice    tty1    10.9.8.7    stop    task_id=1    service=shell";
+    assert!(
+        message.contains(" tac_plus[") && message.ends_with(record),
+        "{message}"
+    );
+    server.connect().start(&pap("alice", "wrong"));
+    let message = wait_for("login failure: user=alice");
+    assert!(message.starts_with("<158>"), "{message}");
+    drop(system_log);
+    assert_eq!(ask(2), "ERROR");
+    std::fs::remove_file(&socket).unwrap();
+    let _system_log = UnixDatagram::bind(&socket).unwrap();
+    assert_eq!(ask(3), "SUCCESS");
 }
