@@ -240,18 +240,24 @@ fn a_program_that_hangs_is_killed_with_its_children_and_others_are_answered_mean
 }
 
 #[test]
-fn a_program_that_leaves_a_child_with_its_pipes_is_not_waited_for() {
+fn what_a_program_leaves_in_the_background_is_neither_waited_for_nor_killed() {
     let scene = Scene::new();
-    let child = scene.path("child");
+    let (child, go) = (scene.path("child"), scene.path("go"));
     let script = scene.script(
         "leaves",
-        &format!("sleep 1000 & echo $! > {}; exit 1", child.display()),
+        &format!(
+            "while ! [ -e {} ]; do sleep 0.01; done & echo $! > {}; exit 1",
+            go.display(),
+            child.display()
+        ),
     );
     let server = Server::start(&format!(
         "{HOST}user = alice {{ before authorization {script} }}\n"
     ));
     assert_eq!(asked(&server, "alice", &EXEC), "FAIL []");
-    wait_until("its child is gone", || !lives(&child));
+    assert!(lives(&child));
+    std::fs::write(&go, "").unwrap();
+    wait_until("it ends by itself", || !lives(&child));
 }
 
 #[test]

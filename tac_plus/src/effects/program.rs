@@ -1,9 +1,9 @@
 //! Programs that take part in a decision.
 //!
-//! Owns their processes, from the start to the end of the last of them: a program is
-//! the leader of a process group of its own, and whatever is left of the group when it
-//! ends, or when its time is up, is killed. Must never hand a field to a shell as part
-//! of a line.
+//! Owns their processes. A program is the leader of a process group of its own, which
+//! is killed as a whole when its time is up or nobody wants its answer any more. What a
+//! program that ended by itself left in the background is left alone. Must never hand
+//! a field to a shell as part of a line.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Read, Write};
@@ -30,6 +30,8 @@ const STDERR: usize = 4096;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// A program that ended while others hold its pipes open is noticed after this.
 const TICK: Duration = Duration::from_millis(20);
+/// So long others of its group may add to what it wrote, once it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// One that closed its pipes ends soon.
 const SHORT_TICK: Duration = Duration::from_millis(1);
 
@@ -144,15 +146,20 @@ impl Running {
     /// Talks with it until it ends; the error says why it has to be ended.
     fn wait(&mut self, program: &Program, unwanted: &dyn Fn() -> bool) -> Result<(), String> {
         let end = Instant::now() + program.limit;
+        let mut since_end = None;
         loop {
             let ended = self.has_ended();
             self.write(&program.stdin);
             self.read().map_err(|error| error.to_string())?;
             if ended {
-                self.complete = true;
-                return Ok(());
+                let all_said = self.stdout.is_none() && self.stderr.is_none();
+                let since = since_end.get_or_insert_with(Instant::now);
+                if all_said || since.elapsed() >= LAST_WORDS {
+                    self.complete = true;
+                    return Ok(());
+                }
             }
-            if Instant::now() >= end {
+            if !ended && Instant::now() >= end {
                 return Err(format!(
                     "did not end within {:?} and was killed",
                     program.limit
@@ -223,9 +230,9 @@ impl Running {
         let _ = poll(&mut pipes, Timespec::try_from(tick).ok().as_ref());
     }
 
-    /// Ends what is left of it.
+    /// Takes its exit status; ends it first, with its group, if it did not itself.
     fn stop(&mut self) -> Outcome {
-        if let Some(pid) = self.pid {
+        if let Some(pid) = self.pid.filter(|_| !self.complete) {
             // Nobody may be left, which is as good.
             let _ = kill_process_group(pid, Signal::KILL);
         }
