@@ -62,7 +62,7 @@ fmt:
 	$(CARGO) fmt --all
 
 bench: setup build
-	$(CARGO) bench --locked -p tacacs_common --bench packet
+	$(CARGO) bench --locked -p tacacs_common --bench packet --bench identity
 	$(CARGO) bench --locked -p e2e --bench login
 	$(CARGO) bench --locked -p e2e --bench nss
 	$(CARGO) bench --locked -p tac_plus --bench policy
