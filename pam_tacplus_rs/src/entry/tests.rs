@@ -19,6 +19,15 @@ const DENIED: Say = Say::Author(Fail, &[]);
 /// Bob, who is no local user, in another mode than `local`.
 fn bob(servers: &[SocketAddr], global: &str, mapping: &str) -> Host {
     let mut host = Host::new(&[], "");
+    configure(&host, servers, global, mapping);
+    fs::write(&host.site.group, "users:x:100:\nsudo:x:27:\n").unwrap();
+    fs::write(&host.site.shells, "/bin/sh\n/bin/zsh\n").unwrap();
+    fs::create_dir(host.site.identity.parent().unwrap()).unwrap();
+    host.handle.user = "bob".to_owned();
+    host
+}
+
+fn configure(host: &Host, servers: &[SocketAddr], global: &str, mapping: &str) {
     let mut conf = format!(
         "[global]\n{global}\n[mapping]\n{mapping}\ngroups.1 = users\ngroups.7 = users sudo\n"
     );
@@ -27,11 +36,6 @@ fn bob(servers: &[SocketAddr], global: &str, mapping: &str) -> Host {
             &format!("[server s{index}]\naddress = {server}\nsecret = a secret for tests only\n");
     }
     host.conf(&conf);
-    fs::write(&host.site.group, "users:x:100:\nsudo:x:27:\n").unwrap();
-    fs::write(&host.site.shells, "/bin/sh\n/bin/zsh\n").unwrap();
-    fs::create_dir(host.site.identity.parent().unwrap()).unwrap();
-    host.handle.user = "bob".to_owned();
-    host
 }
 
 fn account(host: &mut Host) -> End {
@@ -193,6 +197,24 @@ fn a_login_that_began_before_an_administrator_chose_another_uid_is_refused_once(
     host.running_for(400);
     assert_eq!(account(&mut host), End::Pass, "{}", host.log());
     assert_eq!(stored(&host, "bob").unwrap().uid, 2_010_000_001);
+}
+
+#[test]
+fn a_change_of_the_mode_is_a_change_of_the_account_and_the_way_back_leads_to_the_same_uid() {
+    let server = Server::start(&[LEVEL_15, LEVEL_15, LEVEL_15, LEVEL_15, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "mode = unique");
+    assert_eq!(account(&mut host), End::Pass);
+    for (mode, owner) in [("mode = shared", "tacacs15"), ("mode = unique", "bob")] {
+        configure(&host, &[server.address], "", mode);
+        later(&mut host);
+        assert_eq!(account(&mut host), End::Refused, "{}", host.log());
+        later(&mut host);
+        assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+        assert_eq!(stored(&host, "bob").unwrap().uid, uid(owner));
+        // What was his stays his.
+        let store = Store::open(&host.site.identity).unwrap();
+        assert_eq!(store.owner(uid("bob")).unwrap().unwrap().name, "bob");
+    }
 }
 
 #[test]
