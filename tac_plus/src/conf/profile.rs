@@ -197,7 +197,7 @@ impl Parser<'_> {
                 }
                 self.equals()?;
                 let protocol = self.next(Expect::Name)?;
-                if !matches!(protocol.kind, Kind::Word | Kind::Quoted) {
+                if !matches!(protocol.kind, Kind::Word | Kind::Quoted) || protocol.text.is_empty() {
                     return Err(self.unexpected(&protocol, "a protocol"));
                 }
                 ServiceName::Ppp(protocol.text.into())

@@ -150,16 +150,17 @@ const SINGLE: [&[u8]; 7] = [
 /// Decides a request from the client at `address`, or says which program does. The
 /// request's values have been checked.
 pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'_>) -> Verdict {
-    let Some(profile) = policy.profile(request.user) else {
-        return Verdict::Decided(Decision::fail());
-    };
-    if !profile.admits(profile.acl.as_deref(), address) {
-        return Verdict::Decided(Decision::fail());
-    }
+    // What makes no sense is answered alike whoever asks: it must not tell who is known.
     let asked = match once(request.args) {
         Ok(seen) => Asked::of(seen),
         Err(decision) => return Verdict::Decided(decision),
     };
+    let Some(profile) = policy.profile(request.user) else {
+        return Verdict::Decided(asked.err().unwrap_or_else(Decision::fail));
+    };
+    if !profile.admits(profile.acl.as_deref(), address) {
+        return Verdict::Decided(Decision::fail());
+    }
     let is_command = matches!(asked, Ok(Asked::Command(_)));
     if let Some(callout) = &profile.before {
         return Verdict::Ask(Errand {
@@ -259,7 +260,7 @@ enum Asked<'a> {
 
 /// The values of [`SINGLE`], none of which may be given twice. Arguments of no bytes
 /// are passed over: whoever must not send them was refused before.
-fn once(args: Arguments<'_>) -> Result<[Option<&[u8]>; SINGLE.len()], Decision> {
+fn once(args: Arguments<'_>) -> Result<[Option<Argument<'_>>; SINGLE.len()], Decision> {
     let mut seen = [None; SINGLE.len()];
     for raw in args.raw().filter(|raw| !raw.is_empty()) {
         let Some(argument) = Argument::parse(raw) else {
@@ -267,7 +268,7 @@ fn once(args: Arguments<'_>) -> Result<[Option<&[u8]>; SINGLE.len()], Decision> 
         };
         let single = SINGLE.iter().position(|name| *name == argument.name);
         if let Some(slot) = single.and_then(|at| seen.get_mut(at))
-            && slot.replace(argument.value).is_some()
+            && slot.replace(argument).is_some()
         {
             return Err(Decision {
                 server_msg: Cow::Borrowed("argument given twice"),
@@ -279,8 +280,12 @@ fn once(args: Arguments<'_>) -> Result<[Option<&[u8]>; SINGLE.len()], Decision> 
 }
 
 impl<'a> Asked<'a> {
-    fn of(seen: [Option<&'a [u8]>; SINGLE.len()]) -> Result<Self, Decision> {
+    fn of(seen: [Option<Argument<'a>>; SINGLE.len()]) -> Result<Self, Decision> {
         let [service, protocol, cmd, ..] = seen;
+        // A service that the client could do without is none, as in the original.
+        let service = service.filter(|service| service.mandatory);
+        let [service, protocol, cmd] =
+            [service, protocol, cmd].map(|argument| argument.map(|argument| argument.value));
         match service {
             None => Err(Decision::error(
                 "No identifiable service/protocol in authorization request",
