@@ -35,6 +35,7 @@ build:
 install: build
 	install -D -m 0644 $(TARGET)/module/libpam_tacplus.so $(DESTDIR)$(PAMDIR)/pam_tacplus.so
 	install -D -m 0644 $(TARGET)/module/libnss_tacplus.so $(DESTDIR)$(NSSDIR)/libnss_tacplus.so.2
+	$(if $(DESTDIR),,ldconfig)
 	install -D -m 0755 $(TARGET)/release/tacacs_client $(DESTDIR)$(PREFIX)/bin/tacacs_client
 	install -D -m 0755 $(TARGET)/release/tacplus $(DESTDIR)$(PREFIX)/bin/tacplus
 	install -D -m 0755 $(TARGET)/release/tac_plus $(DESTDIR)$(PREFIX)/sbin/tac_plus

@@ -57,3 +57,45 @@ fn running(exe: &Path) -> Option<Vec<u8>> {
     let name = path.file_name()?.as_bytes();
     Some(name.strip_suffix(REPLACED).unwrap_or(name).to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_the_file_that_runs_also_after_an_update_replaced_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let exe = folder.path().join("exe");
+        for (file, name) in [
+            ("/usr/sbin/sshd", &b"sshd"[..]),
+            ("/usr/sbin/sshd (deleted)", b"sshd"),
+            ("/usr/lib/openssh/sshd-session", b"sshd-session"),
+            ("/tmp/sshd x", b"sshd x"),
+        ] {
+            std::os::unix::fs::symlink(file, &exe).unwrap();
+            assert_eq!(running(&exe).as_deref(), Some(name), "{file}");
+            std::fs::remove_file(&exe).unwrap();
+        }
+        assert_eq!(running(&exe), None, "without /proc");
+    }
+
+    #[test]
+    fn each_list_has_its_part_and_no_other_program_has_any() {
+        if !geteuid().is_root() {
+            assert_eq!(part(Path::new("/proc/self/exe"), &Mapping::default()), None);
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let exe = folder.path().join("exe");
+        for (file, expected) in [
+            ("/usr/sbin/sshd", Some(Part::Login)),
+            ("/usr/bin/id", Some(Part::Lookup)),
+            ("/usr/bin/ls", None),
+            ("/usr/bin/id2", None),
+        ] {
+            std::os::unix::fs::symlink(file, &exe).unwrap();
+            assert_eq!(part(&exe, &Mapping::default()), expected, "{file}");
+            std::fs::remove_file(&exe).unwrap();
+        }
+    }
+}

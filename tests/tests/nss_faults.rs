@@ -242,6 +242,21 @@ fn more_than_a_thousand_open_descriptors_do_not_keep_the_server_from_being_asked
 }
 
 #[test]
+fn a_program_that_only_calls_itself_getent_asks_no_server() -> Result {
+    let stage = stage()?;
+    let program = unasked(&stage)?;
+    let script = Script::authen([]).author([Step::permit(&["priv-lvl=1"])]);
+    let peer = stage.peer(SERVER, &script)?;
+    let line = format!(
+        "ln -s $(command -v {program}) /tmp/getent; /tmp/getent find carol; \
+         bash -c 'exec -a getent {program} find carol'"
+    );
+    assert_eq!(stage.sh(&line)?.stdout, NOT_FOUND.repeat(2));
+    assert_eq!(peer.all()?, []);
+    Ok(())
+}
+
+#[test]
 fn a_server_with_a_name_is_the_agents_matter_and_nobody_is_asked() -> Result {
     let stage = users::host(&["localhost:49"], "", MAPPING).start()?;
     let peer = stage.peer(
