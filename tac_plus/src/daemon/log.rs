@@ -19,7 +19,7 @@ use crate::policy::draft::Settings;
 /// Bytes that may wait for a slow reader.
 const WAITING: usize = 1024 * 1024;
 /// Lines that come within this time share a write.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(1);
 /// How long the end of the program waits for a slow reader.
 const PATIENCE: Duration = Duration::from_secs(2);
 

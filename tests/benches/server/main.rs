@@ -33,8 +33,8 @@ use load::{Load, Outcome, Shape, Work};
 use subject::Subject;
 
 const ROUNDS: usize = 3;
-const WARM_UP: Duration = Duration::from_millis(300);
-const MEASURED: Duration = Duration::from_secs(1);
+const WARM_UP: Duration = Duration::from_millis(200);
+const MEASURED: Duration = Duration::from_millis(600);
 
 fn main() -> io::Result<()> {
     let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));

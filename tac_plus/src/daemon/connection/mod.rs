@@ -2,32 +2,35 @@
 //!
 //! Owns its socket and its time limits. Carries bytes to the protocol, requests
 //! to the policy, effects to whoever performs them, and replies back.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `peer` | who is at the other end, and how that is shown |
+//! | `reply` | the policy's replies as packets |
+
+mod peer;
+mod reply;
 
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use tacacs_common::exchange::server::{Connection, Event, Refusal, Request};
-use tacacs_common::obfuscate::Protection;
-use tacacs_common::packet::{AcctReply, AuthenReply, AuthorReply, Error};
-use tacacs_common::secret::Secret;
+use tacacs_common::exchange::server::{Connection, Event, Request};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Shared;
 use super::limits::Limits;
 use super::setup::Current;
-use super::tls::Certificate;
 use crate::effects::{self, inbox::Inbox};
-use crate::policy::values::Date;
-use crate::policy::{Client, Done, Effect, Input, Policy, Reply, Session, Step};
+use crate::policy::{Done, Effect, Input, Policy, Reply, Session, Step};
+use peer::{Peer, Proof};
+pub(super) use peer::{plain, secured};
 
 /// Bytes taken from a socket at once.
 const READ: usize = 16 * 1024;
@@ -53,20 +56,6 @@ enum Waiting {
     Idle,
 }
 
-/// What shows that the client is who it says.
-enum Proof<'k> {
-    /// It knows one of these.
-    Secrets(&'k [Arc<Secret>]),
-    Certificate(Certificate),
-}
-
-/// Who is at the other end.
-struct Peer<'k> {
-    address: IpAddr,
-    client: Arc<Client>,
-    proof: Proof<'k>,
-}
-
 struct Talk<'k, S> {
     shared: &'k Shared,
     stream: S,
@@ -80,90 +69,6 @@ struct Talk<'k, S> {
     since: Instant,
     /// Whether a packet was refused: then the client may still be sending.
     refused: bool,
-}
-
-/// Serves a connection in plain TCP from its first byte to its last.
-pub(super) async fn plain(
-    shared: &Shared,
-    stream: TcpStream,
-    address: IpAddr,
-    stop: watch::Receiver<bool>,
-) {
-    let current = shared.current();
-    let Some(client) = known(shared, &current, address) else {
-        return;
-    };
-    let keys = client.keys.iter().map(|key| Arc::clone(&key.secret));
-    let secrets: Vec<Arc<Secret>> = keys.collect();
-    let Some((first, others)) = secrets.split_first() else {
-        shared.log.line(format!(
-            "connection from {address} refused: this client uses TLS only"
-        ));
-        return;
-    };
-    let connection = Connection::with_secrets(first, others, current.limits.connection);
-    let proof = Proof::Secrets(&secrets);
-    let peer = Peer {
-        address,
-        client,
-        proof,
-    };
-    Talk::new(shared, &current, stream, peer, connection)
-        .serve(stop)
-        .await;
-}
-
-/// Serves a connection over TLS, handshake included.
-pub(super) async fn secured(
-    shared: &Shared,
-    stream: TcpStream,
-    address: IpAddr,
-    stop: watch::Receiver<bool>,
-) {
-    let current = shared.current();
-    let Some(client) = known(shared, &current, address) else {
-        return;
-    };
-    let refuse = |why: &dyn std::fmt::Display| {
-        let line = format!("TLS connection from {address} refused: {why}");
-        shared.log.line(line);
-    };
-    let Some(tls) = current
-        .tls
-        .as_ref()
-        .filter(|_| !client.tls_names.is_empty())
-    else {
-        return refuse(&"this client has no 'tls name'");
-    };
-    let handshake = timeout(current.limits.first_packet, tls.accept(stream)).await;
-    let (stream, certificate) = match handshake {
-        Ok(Ok(accepted)) => accepted,
-        Ok(Err(error)) => return refuse(&error),
-        Err(_) => return refuse(&"the handshake takes too long"),
-    };
-    if !certificate.is_one_of(&client.tls_names) {
-        return refuse(&"its certificate has none of the names of this client");
-    }
-    let connection = Connection::new(Protection::Clear, current.limits.connection);
-    let proof = Proof::Certificate(certificate);
-    let peer = Peer {
-        address,
-        client,
-        proof,
-    };
-    Talk::new(shared, &current, stream, peer, connection)
-        .serve(stop)
-        .await;
-}
-
-fn known(shared: &Shared, current: &Current, address: IpAddr) -> Option<Arc<Client>> {
-    let client = current.policy.client(address).cloned();
-    if client.is_none() {
-        shared.log.line(format!(
-            "connection from {address} refused: not a known client"
-        ));
-    }
-    client
 }
 
 /// What happened while a connection waited.
@@ -332,8 +237,8 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
             match event {
                 Event::Refused(refusal) => {
                     self.refused = true;
-                    if self.is_worth_an_answer(refusal) {
-                        self.log_refusal(refusal);
+                    if self.peer.is_worth_an_answer(self.shared, refusal) {
+                        self.shared.log.line(self.peer.refusal(refusal));
                     } else {
                         self.connection.output().truncate(answered);
                         self.flush().await?;
@@ -364,7 +269,8 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                     let step = running.session.step(&running.policy, today, input);
                     self.perform(session_id, step).await;
                     if self.waiting == Waiting::FirstPacket {
-                        self.mind_old_secret(today);
+                        self.peer
+                            .mind_old_secret(self.shared, &self.connection, today);
                     }
                 }
             }
@@ -384,25 +290,11 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
             return;
         }
         match current.policy.client(self.peer.address) {
-            Some(client) if self.is_still(client) => {
+            Some(client) if self.peer.is_still(client, &self.connection) => {
                 self.peer.client = Arc::clone(client);
                 self.policy = Arc::clone(&current.policy);
             }
             _ => self.connection.drain(),
-        }
-    }
-
-    /// Whether what the client has shown is still good.
-    fn is_still(&self, client: &Client) -> bool {
-        match &self.peer.proof {
-            Proof::Secrets(secrets) => {
-                let mut used = secrets.iter().filter(|secret| self.connection.uses(secret));
-                used.any(|used| {
-                    let keys = &mut client.keys.iter();
-                    keys.any(|key| key.secret.expose() == used.expose())
-                })
-            }
-            Proof::Certificate(certificate) => certificate.is_one_of(&client.tls_names),
         }
     }
 
@@ -472,53 +364,10 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
     }
 
     fn reply(&mut self, session_id: u32, reply: &Reply) {
-        let last = reply.is_last();
-        let (msg, data): (&[u8], &[u8]) = (b"", b"");
-        let sent = match reply {
-            Reply::Authen(answer) => {
-                let (status, no_echo, server_msg) =
-                    (answer.status, answer.no_echo, answer.server_msg.as_slice());
-                self.connection.reply(
-                    session_id,
-                    &AuthenReply {
-                        status,
-                        no_echo,
-                        server_msg,
-                        data,
-                    },
-                    last,
-                )
-            }
-            Reply::Author(decision) => {
-                let (status, args) = (decision.status, decision.args.as_arguments());
-                let server_msg = decision.server_msg.as_bytes();
-                let data = decision.data.as_bytes();
-                self.connection.reply(
-                    session_id,
-                    &AuthorReply {
-                        status,
-                        server_msg,
-                        data,
-                        args,
-                    },
-                    last,
-                )
-            }
-            Reply::Acct(status) => self.connection.reply(
-                session_id,
-                &AcctReply {
-                    status: *status,
-                    server_msg: msg,
-                    data,
-                },
-                last,
-            ),
-        };
-        if let Err(error) = sent {
-            self.shared.log.line(format!(
-                "reply to {} could not be sent: {error}",
-                self.peer.address
-            ));
+        if let Err(error) = reply::send(&mut self.connection, session_id, reply) {
+            let address = self.peer.address;
+            let line = format!("reply to {address} could not be sent: {error}");
+            self.shared.log.line(line);
         }
     }
 
@@ -526,49 +375,6 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
         if let Some(line) = line {
             self.shared.log.line(line);
         }
-    }
-
-    /// Whether whoever sends wrong secrets is still told so.
-    fn is_worth_an_answer(&self, refusal: Refusal) -> bool {
-        let Refusal::Packet(error) = refusal else {
-            return true;
-        };
-        if !error.suggests_wrong_secret() || matches!(self.peer.proof, Proof::Certificate(_)) {
-            return true;
-        }
-        let now = self.shared.started.elapsed();
-        (self.shared.secrets).is_told(self.peer.address, now)
-    }
-
-    /// Tells once a day who still uses a secret that is to be replaced.
-    fn mind_old_secret(&self, today: Date) {
-        let address = self.peer.address;
-        let keys = &mut self.peer.client.keys.iter();
-        let used = keys.find(|key| self.connection.uses(&key.secret));
-        if let Some(warn) = used.and_then(|key| key.warn)
-            && warn <= today
-            && self.shared.secrets.is_news(address, today)
-        {
-            self.shared.log.line(format!(
-                "client {address} uses an old key: device={address} warn={warn}"
-            ));
-        }
-    }
-
-    fn log_refusal(&self, refusal: Refusal) {
-        let address = self.peer.address;
-        let line = match refusal {
-            Refusal::Packet(error) if error.suggests_wrong_secret() => {
-                format!(
-                    "packet from {address} refused: wrong shared secret for this client? ({error})"
-                )
-            }
-            Refusal::Packet(error @ Error::FlagUnencrypted) => {
-                format!("connection from {address} closed: {error}")
-            }
-            refusal => format!("packet from {address} refused: {refusal}"),
-        };
-        self.shared.log.line(line);
     }
 
     async fn flush(&mut self) -> io::Result<()> {

@@ -1,0 +1,186 @@
+//! Who is at the other end of a connection.
+//!
+//! Owns how a client is known (its address, and a shared secret or a certificate), and
+//! what is said about those who are not. Must never read a packet.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tacacs_common::exchange::server::{Connection, Refusal};
+use tacacs_common::obfuscate::Protection;
+use tacacs_common::packet::Error;
+use tacacs_common::secret::Secret;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::Talk;
+use crate::daemon::Shared;
+use crate::daemon::setup::Current;
+use crate::daemon::tls::Certificate;
+use crate::policy::Client;
+use crate::policy::values::Date;
+
+/// What shows that the client is who it says.
+pub(super) enum Proof<'k> {
+    /// It knows one of these.
+    Secrets(&'k [Arc<Secret>]),
+    Certificate(Certificate),
+}
+
+/// Who is at the other end.
+pub(super) struct Peer<'k> {
+    pub(super) address: IpAddr,
+    pub(super) client: Arc<Client>,
+    pub(super) proof: Proof<'k>,
+}
+
+/// Serves a connection in plain TCP from its first byte to its last.
+pub(in crate::daemon) async fn plain(
+    shared: &Shared,
+    stream: TcpStream,
+    address: IpAddr,
+    stop: watch::Receiver<bool>,
+) {
+    let current = shared.current();
+    let Some(client) = known(shared, &current, address) else {
+        return;
+    };
+    let keys = client.keys.iter().map(|key| Arc::clone(&key.secret));
+    let secrets: Vec<Arc<Secret>> = keys.collect();
+    let Some((first, others)) = secrets.split_first() else {
+        shared.log.line(format!(
+            "connection from {address} refused: this client uses TLS only"
+        ));
+        return;
+    };
+    let connection = Connection::with_secrets(first, others, current.limits.connection);
+    let proof = Proof::Secrets(&secrets);
+    let peer = Peer {
+        address,
+        client,
+        proof,
+    };
+    let talk = Talk::new(shared, &current, stream, peer, connection);
+    // A connection may outlive a configuration by long.
+    drop(current);
+    talk.serve(stop).await;
+}
+
+/// Serves a connection over TLS, handshake included.
+pub(in crate::daemon) async fn secured(
+    shared: &Shared,
+    stream: TcpStream,
+    address: IpAddr,
+    stop: watch::Receiver<bool>,
+) {
+    let current = shared.current();
+    let Some(client) = known(shared, &current, address) else {
+        return;
+    };
+    let refuse = |why: &dyn std::fmt::Display| {
+        let line = format!("TLS connection from {address} refused: {why}");
+        shared.log.line(line);
+    };
+    let Some(tls) = current
+        .tls
+        .as_ref()
+        .filter(|_| !client.tls_names.is_empty())
+    else {
+        return refuse(&"this client has no 'tls name'");
+    };
+    let handshake = timeout(current.limits.first_packet, tls.accept(stream)).await;
+    let (stream, certificate) = match handshake {
+        Ok(Ok(accepted)) => accepted,
+        Ok(Err(error)) => return refuse(&error),
+        Err(_) => return refuse(&"the handshake takes too long"),
+    };
+    if !certificate.is_one_of(&client.tls_names) {
+        return refuse(&"its certificate has none of the names of this client");
+    }
+    let connection = Connection::new(Protection::Clear, current.limits.connection);
+    let proof = Proof::Certificate(certificate);
+    let peer = Peer {
+        address,
+        client,
+        proof,
+    };
+    let talk = Talk::new(shared, &current, stream, peer, connection);
+    // A connection may outlive a configuration by long.
+    drop(current);
+    talk.serve(stop).await;
+}
+
+fn known(shared: &Shared, current: &Current, address: IpAddr) -> Option<Arc<Client>> {
+    let client = current.policy.client(address).cloned();
+    if client.is_none() {
+        shared.log.line(format!(
+            "connection from {address} refused: not a known client"
+        ));
+    }
+    client
+}
+
+impl Peer<'_> {
+    /// Whether what the client has shown is still good.
+    pub(super) fn is_still<S>(&self, client: &Client, connection: &Connection<'_, S>) -> bool {
+        match &self.proof {
+            Proof::Secrets(secrets) => {
+                let mut used = secrets.iter().filter(|secret| connection.uses(secret));
+                used.any(|used| {
+                    let keys = &mut client.keys.iter();
+                    keys.any(|key| key.secret.expose() == used.expose())
+                })
+            }
+            Proof::Certificate(certificate) => certificate.is_one_of(&client.tls_names),
+        }
+    }
+
+    /// Whether whoever sends wrong secrets is still told so.
+    pub(super) fn is_worth_an_answer(&self, shared: &Shared, refusal: Refusal) -> bool {
+        let Refusal::Packet(error) = refusal else {
+            return true;
+        };
+        if !error.suggests_wrong_secret() || matches!(self.proof, Proof::Certificate(_)) {
+            return true;
+        }
+        let now = shared.started.elapsed();
+        shared.secrets.is_told(self.address, now)
+    }
+
+    /// Tells once a day who still uses a secret that is to be replaced.
+    pub(super) fn mind_old_secret<S>(
+        &self,
+        shared: &Shared,
+        connection: &Connection<'_, S>,
+        today: Date,
+    ) {
+        let address = self.address;
+        let keys = &mut self.client.keys.iter();
+        let used = keys.find(|key| connection.uses(&key.secret));
+        if let Some(warn) = used.and_then(|key| key.warn)
+            && warn <= today
+            && shared.secrets.is_news(address, today)
+        {
+            shared.log.line(format!(
+                "client {address} uses an old key: device={address} warn={warn}"
+            ));
+        }
+    }
+
+    /// What the log says about a packet that was refused.
+    pub(super) fn refusal(&self, refusal: Refusal) -> String {
+        let address = self.address;
+        match refusal {
+            Refusal::Packet(error) if error.suggests_wrong_secret() => {
+                format!(
+                    "packet from {address} refused: wrong shared secret for this client? ({error})"
+                )
+            }
+            Refusal::Packet(error @ Error::FlagUnencrypted) => {
+                format!("connection from {address} closed: {error}")
+            }
+            refusal => format!("packet from {address} refused: {refusal}"),
+        }
+    }
+}
