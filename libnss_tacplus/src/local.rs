@@ -1,18 +1,28 @@
-//! Who is a user of the host itself: listed in `/etc/passwd`, which is read as a
-//! file, since NSS is what is asking.
+//! Who is a user or a group of the host itself: listed in `/etc/passwd` or
+//! `/etc/group`, which are read as files, since NSS is what is asking.
+
+use std::path::Path;
 
 use crate::answer::Answer;
 use crate::site::{Site, unreadable};
 
-/// The names in `/etc/passwd`. Bytes: they may be in any encoding.
+/// The names in such a file. Bytes: they may be in any encoding.
 pub(crate) struct Locals(Vec<u8>);
 
 impl Locals {
-    /// Without this file nobody can be told from a local user, and nobody is found.
-    pub(crate) fn read(site: &Site<'_>) -> Answer<Self> {
-        std::fs::read(site.passwd)
-            .map(Self)
-            .map_err(|_| unreadable())
+    /// The users. Without this file nobody can be told from a local user, and nobody
+    /// is found.
+    pub(crate) fn users(site: &Site<'_>) -> Answer<Self> {
+        Self::read(site.passwd)
+    }
+
+    /// The groups, likewise.
+    pub(crate) fn groups(site: &Site<'_>) -> Answer<Self> {
+        Self::read(site.group)
+    }
+
+    fn read(path: &Path) -> Answer<Self> {
+        std::fs::read(path).map(Self).map_err(|_| unreadable())
     }
 
     /// Whether the name is listed, even with a broken entry.

@@ -51,11 +51,12 @@ pub(crate) fn group_by_name(site: &Site<'_>, name: &str) -> Answer<Group> {
     if !is_candidate(name) {
         return Err(Failure::NotFound);
     }
-    match site.store()?.group_by_name(name.as_bytes()) {
-        Ok(Some(group)) => Ok(group),
-        Ok(None) => newcomer::group_by_name(site, name),
-        Err(error) => Err(damaged(error)),
-    }
+    let group = match site.store()?.group_by_name(name.as_bytes()) {
+        Ok(Some(group)) => group,
+        Ok(None) => newcomer::group_by_name(site, name)?,
+        Err(error) => return Err(damaged(error)),
+    };
+    not_local_group(site, group)
 }
 
 /// The group of this gid.
@@ -63,11 +64,12 @@ pub(crate) fn group_by_gid(site: &Site<'_>, gid: u32) -> Answer<Group> {
     if !is_id(gid) {
         return Err(Failure::NotFound);
     }
-    match site.store()?.group_by_gid(gid) {
-        Ok(Some(group)) => Ok(group),
-        Ok(None) => newcomer::group_by_gid(site, gid),
-        Err(error) => Err(damaged(error)),
-    }
+    let group = match site.store()?.group_by_gid(gid) {
+        Ok(Some(group)) => group,
+        Ok(None) => newcomer::group_by_gid(site, gid)?,
+        Err(error) => return Err(damaged(error)),
+    };
+    not_local_group(site, group)
 }
 
 /// The supplementary groups of a user with this primary group. With another one the
@@ -121,10 +123,20 @@ pub(crate) fn is_ours(config: &Config, name: &str) -> bool {
 
 /// A name that the host has given away itself means its local user.
 fn not_local(site: &Site<'_>, entry: Entry) -> Answer<Entry> {
-    if Locals::read(site)?.list(&entry.name) {
+    if Locals::users(site)?.list(&entry.name) {
         Err(Failure::NotFound)
     } else {
         Ok(entry)
+    }
+}
+
+/// The own group of a user who is called like a group of the host has no name: sudo,
+/// sshd and polkit give rights to names, and would take it for the host's.
+fn not_local_group(site: &Site<'_>, group: Group) -> Answer<Group> {
+    if Locals::groups(site)?.list(&group.name) {
+        Err(Failure::NotFound)
+    } else {
+        Ok(group)
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn person(site: &Site<'_>, store: &Store, name: &str) -> Answer<Entry
         return Err(Failure::NotFound);
     }
     let part = part(&site.proc.join("exe"), &config.mapping).ok_or(Failure::NotFound)?;
-    if Locals::read(site)?.list(name) {
+    if Locals::users(site)?.list(name) {
         return Err(Failure::NotFound);
     }
     match (config.mapping.unknown, part) {

@@ -51,10 +51,12 @@ impl Walk {
         put: &mut dyn FnMut(&Group) -> Answer<()>,
     ) -> Answer<()> {
         let store = site.store()?;
+        let locals = Locals::groups(site)?;
         self.step(site, &mut |entry| {
             let group = store.group_by_name(entry.name.as_bytes());
             group
                 .map_err(damaged)?
+                .filter(|group| !locals.list(&group.name))
                 .map_or(Ok(false), |group| put(&group).map(|()| true))
         })
     }
@@ -62,7 +64,7 @@ impl Walk {
     /// Goes on to the next entry that `take` takes.
     fn step(&self, site: &Site<'_>, take: &mut dyn FnMut(&Entry) -> Answer<bool>) -> Answer<()> {
         let store = site.store()?;
-        let locals = Locals::read(site)?;
+        let locals = Locals::users(site)?;
         self.with(&mut |name| {
             loop {
                 let next = store.after(name.as_bytes()).map_err(damaged)?;

@@ -141,6 +141,22 @@ fn su_and_sudo_within_a_shared_login_know_whose_it_is() -> Result {
 }
 
 #[test]
+fn a_user_called_like_a_group_of_the_host_has_none_of_its_rights() -> Result {
+    let rule = "%adm ALL=(ALL) NOPASSWD: ALL\n";
+    let stage = users::host(&[SERVER], "", "unknown = authorize")
+        .pam("sudo", STACK)
+        .file("/etc/sudoers.d/adm", 0o440, rule)
+        .start()?;
+    let _peer = stage.peer(SERVER, &everybody(1))?;
+    let login = stage
+        .ssh("adm")
+        .password(PASSWORD, "id -un; id -gn; sudo -n id -un")?;
+    let group = uid("adm");
+    assert_eq!(login.stdout, format!("adm\n{group}\n"), "{login}");
+    Ok(())
+}
+
+#[test]
 fn packages_make_their_own_accounts_whether_servers_are_up_or_down() -> Result {
     let stage = host("unknown = authorize")?;
     let script = "getent passwd NAME >/dev/null || \

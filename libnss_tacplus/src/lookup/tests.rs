@@ -19,6 +19,7 @@ impl Host {
             "passwd",
             "root:x:0:0::/root:/bin/sh\nbob:x:1001:1001::/:/bin/sh\n",
         );
+        host.write("group", "root:x:0:\nsudo:x:27:bob\n");
         host.write("tacplus.conf", CONF);
         std::fs::create_dir(host.path("sessions")).unwrap();
         std::fs::create_dir(host.path("proc")).unwrap();
@@ -292,4 +293,28 @@ fn a_walk_meets_everybody_once_and_goes_on_where_it_had_no_room() {
     }
     // Not bob, who is local.
     assert_eq!(names, ["alice", "carol", "dave", "guest", "tacacs15"]);
+}
+
+#[test]
+fn a_user_called_like_a_group_of_the_host_is_not_in_that_group() {
+    let host = Host::new();
+    host.put(&[entry("sudo", 2_010_000_027, State::Active)]);
+    assert_eq!(host.uid_of("sudo"), Ok(2_010_000_027));
+    let by_gid = host.ask(|site| group_by_gid(site, 2_010_000_027));
+    assert_eq!(by_gid, Err(Failure::NotFound));
+    let by_name = host.ask(|site| group_by_name(site, "sudo"));
+    assert_eq!(by_name, Err(Failure::NotFound));
+    let walk = crate::walk::Walk::new();
+    let mut names: Vec<String> = Vec::new();
+    while let Ok(name) = host.ask(|site| {
+        let mut seen = String::new();
+        let step = walk.group(site, &mut |group| {
+            seen.clone_from(&group.name);
+            Ok(())
+        });
+        step.map(|()| seen)
+    }) {
+        names.push(name);
+    }
+    assert_eq!(names, ["alice", "guest", "tacacs15"]);
 }
