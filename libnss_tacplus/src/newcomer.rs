@@ -102,6 +102,7 @@ fn authorized(site: &Site<'_>, config: &Config, store: &Store, name: &str) -> An
     let mapping = &config.mapping;
     let granted = ask::about(site, config, name)?;
     let host = Host {
+        passwd: site.passwd,
         group: site.group,
         shells: Path::new("/etc/shells"),
         now: 0,

@@ -61,6 +61,7 @@ fn renew(
 ) -> Result<bool, Unmapped> {
     let (site, mapping) = (call.site, &config.mapping);
     let host = Host {
+        passwd: &site.passwd,
         group: &site.group,
         shells: &site.shells,
         now: site.now.unix,

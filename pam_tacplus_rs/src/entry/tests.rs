@@ -92,6 +92,42 @@ fn a_first_login_stores_what_the_level_gives() {
 }
 
 #[test]
+fn nobody_gets_the_uid_or_the_group_of_a_local_user() {
+    let (bob_s, shared) = (uid("bob"), uid("tacacs15"));
+    for (mapping, passwd, group, end) in [
+        (
+            "",
+            format!("eve:x:{bob_s}:1::/:/bin/sh"),
+            String::new(),
+            End::Refused,
+        ),
+        ("", String::new(), format!("staff:x:{bob_s}:"), End::Refused),
+        ("", String::new(), format!("bob:x:{bob_s}:eve"), End::Pass),
+        (
+            "mode = shared",
+            format!("eve:x:{shared}:1::/:/bin/sh"),
+            String::new(),
+            End::Refused,
+        ),
+        (
+            "mode = shared",
+            format!("eve:x:{bob_s}:1::/:/bin/sh"),
+            String::new(),
+            End::Pass,
+        ),
+    ] {
+        let server = Server::start(&[LEVEL_15]);
+        let mut host = bob(&[server.address], "", mapping);
+        host.handle.account = Some((shared, shared));
+        let root = "root:x:0:0::/root:/bin/sh";
+        fs::write(&host.site.passwd, format!("{root}\n{passwd}\n")).unwrap();
+        fs::write(&host.site.group, format!("root:x:0:\n{group}\n")).unwrap();
+        assert_eq!(account(&mut host), end, "{passwd} {group}: {}", host.log());
+        assert_eq!(stored(&host, "bob").is_some(), end == End::Pass);
+    }
+}
+
+#[test]
 fn an_unchanged_entry_is_written_again_every_quarter_of_an_hour() {
     let server = Server::start(&[LEVEL_15, LEVEL_15, LEVEL_15]);
     let mut host = bob(&[server.address], "", "");

@@ -288,6 +288,7 @@ fn plan(
 ) -> Result<Entry, Unmapped> {
     let store = Store::open(&with.store)?;
     let host = Host {
+        passwd: Path::new(PASSWD),
         group: Path::new(GROUP),
         shells: Path::new(SHELLS),
         now: now(),

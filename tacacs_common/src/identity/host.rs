@@ -1,5 +1,5 @@
-//! What the host's own files say about groups and shells, read as files: NSS may be
-//! what is asking.
+//! What the host's own files say about users, groups and shells, read as files: NSS may
+//! be what is asking.
 
 use std::fs::File;
 use std::io::Read;
@@ -22,6 +22,17 @@ pub fn gids<'n>(group: &[u8], names: &'n [String]) -> (Vec<u32>, Vec<&'n str>) {
         }
     }
     (gids, missing)
+}
+
+/// Who has this number in a text of the form of `/etc/passwd` or `/etc/group`, if
+/// anybody but `name` has.
+pub fn owner(text: &[u8], id: u32, name: &str) -> Option<String> {
+    text.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let owner = fields.next().filter(|owner| *owner != name.as_bytes())?;
+        let digits = str::from_utf8(fields.nth(1)?).ok()?;
+        (digits.parse() == Ok(id)).then(|| String::from_utf8_lossy(owner).into_owned())
+    })
 }
 
 fn gid_of(line: &[u8], name: &str) -> Option<u32> {
@@ -56,5 +67,13 @@ mod tests {
             gids(group, &names),
             (vec![4, 27], vec!["nosuch", "broken", "odd"])
         );
+    }
+
+    #[test]
+    fn the_owner_of_a_number_is_another_name_that_has_it() {
+        let passwd = b"root:x:0:0::/root:/bin/sh\nbroken:x\nbob:x:05000:1::/:/bin/sh\n";
+        assert_eq!(owner(passwd, 5000, "alice").as_deref(), Some("bob"));
+        assert_eq!(owner(passwd, 5000, "bob"), None);
+        assert_eq!(owner(passwd, 5001, "alice"), None);
     }
 }

@@ -8,8 +8,10 @@ use super::{Entry, State, Store, Writer, host};
 use crate::config::{Mapping, Mode};
 use crate::exchange::author::Granted;
 
-/// Where the host lists its groups and shells, and what time it is.
+/// Where the host lists its users, groups and shells, and what time it is.
 pub struct Host<'a> {
+    /// `/etc/passwd`.
+    pub passwd: &'a Path,
     /// `/etc/group`.
     pub group: &'a Path,
     /// `/etc/shells`.
@@ -52,14 +54,33 @@ pub fn entry_with_uid<'m>(
         ..Wishes::read(mapping, granted.args.as_arguments(), &shells)
     };
     let mut entry = map::plan(mapping, store, user, level, &wishes)?;
-    let names = map::group_names(mapping, level);
-    let mut missing = Vec::new();
-    if !names.is_empty() {
-        (entry.groups, missing) = host::gids(&host::text(host.group), names);
-    }
+    let group = host::text(host.group);
+    free(mapping, &entry, &host::text(host.passwd), &group)?;
+    let (groups, missing) = host::gids(&group, map::group_names(mapping, level));
+    entry.groups = groups;
     entry.learned = host.now;
     entry.changed = host.now.saturating_mul(1000);
     Ok((entry, missing))
+}
+
+/// Nobody of the host itself may have the uid or the gid: whoever made a local user may
+/// have chosen a number of uid_range.
+fn free(mapping: &Mapping, entry: &Entry, passwd: &[u8], group: &[u8]) -> Result<(), Unmapped> {
+    let name = match mapping.mode {
+        Mode::Shared => format!("{}{}", mapping.user_prefix, entry.level),
+        Mode::Unique | Mode::Local => entry.name.clone(),
+    };
+    let user = host::owner(passwd, entry.uid, &name);
+    // A group of the own name only adds members to it.
+    let owner =
+        user.or_else(|| host::owner(group, entry.gid, &name).map(|group| format!("group {group}")));
+    owner.map_or(Ok(()), |owner| {
+        Err(Unmapped::Collision {
+            name,
+            uid: entry.uid,
+            owner,
+        })
+    })
 }
 
 /// Stores a user's entry, and in mode shared the account that goes with it. Where no program
