@@ -19,8 +19,9 @@ use crate::program::{Part, part};
 use crate::site::{Site, unreadable};
 
 /// How long this process goes on with an answer: `id` wants the user, his groups and
-/// their names. A login program does so to its end, for its PAM modules have to find out
-/// what it was told first.
+/// their names. A login program goes on with a user to its end, for its PAM modules have
+/// to find out what it was told first; that there is none it asks again, for it may be
+/// one that runs for months.
 const KEPT: Duration = Duration::from_secs(3);
 
 /// The last name that was asked about, and the answer.
@@ -127,8 +128,14 @@ fn authorized(site: &Site<'_>, config: &Config, store: &Store, name: &str) -> An
 fn recall(kept: Duration, is_wanted: &dyn Fn(&Asked) -> bool) -> Option<Answer<Newcomer>> {
     let last = LAST.try_lock().ok()?;
     let asked = last.as_ref()?;
-    let age = boottime().checked_sub(asked.at)?;
-    (age < kept && is_wanted(asked)).then(|| asked.answer.clone())
+    (asked.holds(kept, boottime()) && is_wanted(asked)).then(|| asked.answer.clone())
+}
+
+impl Asked {
+    fn holds(&self, kept: Duration, now: Duration) -> bool {
+        let kept = if self.answer.is_ok() { kept } else { KEPT };
+        now.checked_sub(self.at).is_some_and(|age| age < kept)
+    }
 }
 
 fn remember(name: &str, answer: &Answer<Newcomer>) {
@@ -138,5 +145,24 @@ fn remember(name: &str, answer: &Answer<Newcomer>) {
             at: boottime(),
             answer: answer.clone(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_there_is_no_user_is_not_remembered_for_ever() {
+        let (at, later) = (Duration::from_secs(100), Duration::from_secs(104));
+        for failure in [Failure::NotFound, Failure::Unreachable, Failure::Shortage] {
+            let asked = Asked {
+                name: "alice".to_owned(),
+                at,
+                answer: Err(failure),
+            };
+            assert!(asked.holds(Duration::MAX, at), "{failure:?}");
+            assert!(!asked.holds(Duration::MAX, later), "{failure:?}");
+        }
     }
 }
