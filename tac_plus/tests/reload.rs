@@ -158,3 +158,24 @@ fn limits_are_those_of_the_newest_configuration() {
     assert!(!ask(&"x".repeat(64)));
     server.wait_for_line("is over the limit of 64");
 }
+
+#[test]
+fn a_key_that_was_taken_away_opens_no_connection_that_was_there_before() {
+    const OLD: &str = "an-old-secret-0123456789-abcdefg";
+    let with_old = CONFIGURATION.replacen("prompt", &format!("key = \"{OLD}\" prompt"), 1);
+    let mut server = Server::start(&with_old);
+    let login = pap("alice", "alice-pap");
+    let mut known = server.connect().with_secret(OLD);
+    assert_eq!(known.ask(1, 1, V1, true, &login).status(), "PASS");
+    let mut silent = server.connect().with_secret(OLD);
+    // Accepted in the order of their coming.
+    assert_eq!(server.connect().start(&login), "PASS \"\"");
+    write(&server, CONFIGURATION);
+    server.signal("HUP");
+    server.wait_for_line("configuration reloaded");
+    for wire in [&mut known, &mut silent] {
+        let request = wire.packet(2, 1, V1, true, &login);
+        wire.send(&request);
+        assert!(wire.is_closed());
+    }
+}

@@ -224,6 +224,26 @@ fn a_revoked_certificate_admits_nobody_and_neither_does_any_under_a_list_that_ha
 }
 
 #[test]
+fn a_client_whose_certificate_was_revoked_begins_no_session_on_an_old_connection() {
+    let mut site = Site::with(CRL);
+    let numbered = |number: u64| {
+        let mut numbered = params(&["r1.example.net"]);
+        numbered.serial_number = Some(SerialNumber::from(number));
+        numbered
+    };
+    let mut wires = [7, 8].map(|number| site.connect(&site.authority.sign(&numbered(number))));
+    let login = pap("alice", "alice-pap");
+    for wire in &mut wires {
+        assert_eq!(wire.ask(1, V1, true, &login).unwrap().status(), "PASS");
+    }
+    fs::write(site.path("crl.pem"), site.authority.crl(&[7], 2099)).unwrap();
+    site.reload(ROUTER, CRL);
+    let [revoked, good] = &mut wires;
+    assert!(revoked.ask(2, V1, true, &login).is_err());
+    assert_eq!(good.ask(2, V1, true, &login).unwrap().status(), "PASS");
+}
+
+#[test]
 fn a_session_is_resumed_once_and_not_after_a_reload() {
     let mut site = Site::with(CRL);
     let config = site.router().config(&site.authority);

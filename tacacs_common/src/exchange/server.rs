@@ -108,6 +108,11 @@ impl<'k, S> Connection<'k, S> {
         matches!(self.protection, Protection::Obfuscated(used) if std::ptr::eq(used, secret))
     }
 
+    /// Whether the first packet has told, or there is no choice.
+    pub const fn knows_its_secret(&self) -> bool {
+        self.others.is_empty()
+    }
+
     /// Takes what was received. To be followed by [`Connection::poll`] until it
     /// has nothing more, so that the buffer never holds more than one packet and
     /// one read.

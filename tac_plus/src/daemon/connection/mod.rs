@@ -290,7 +290,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
             return;
         }
         match current.policy.client(self.peer.address) {
-            Some(client) if self.peer.is_still(client, &self.connection) => {
+            Some(client) if self.peer.is_still(client, &current, &self.connection) => {
                 self.peer.client = Arc::clone(client);
                 self.policy = Arc::clone(&current.policy);
             }

@@ -122,17 +122,30 @@ fn known(shared: &Shared, current: &Current, address: IpAddr) -> Option<Arc<Clie
 }
 
 impl Peer<'_> {
-    /// Whether what the client has shown is still good.
-    pub(super) fn is_still<S>(&self, client: &Client, connection: &Connection<'_, S>) -> bool {
+    /// Whether what the client has shown is still good, or if it has shown nothing yet,
+    /// all that it may.
+    pub(super) fn is_still<S>(
+        &self,
+        client: &Client,
+        current: &Current,
+        connection: &Connection<'_, S>,
+    ) -> bool {
         match &self.proof {
             Proof::Secrets(secrets) => {
-                let mut used = secrets.iter().filter(|secret| connection.uses(secret));
-                used.any(|used| {
+                let known = connection.knows_its_secret();
+                let mut usable = secrets
+                    .iter()
+                    .filter(|secret| !known || connection.uses(secret));
+                usable.all(|secret| {
                     let keys = &mut client.keys.iter();
-                    keys.any(|key| key.secret.expose() == used.expose())
+                    keys.any(|key| key.secret.expose() == secret.expose())
                 })
             }
-            Proof::Certificate(certificate) => certificate.is_one_of(&client.tls_names),
+            Proof::Certificate(certificate) => {
+                let tls = current.tls.as_ref();
+                tls.is_some_and(|tls| tls.verify(certificate).is_ok())
+                    && certificate.is_one_of(&client.tls_names)
+            }
         }
     }
 

@@ -52,14 +52,18 @@ pub(super) struct Tls {
     verifier: Arc<dyn ClientCertVerifier>,
 }
 
-/// A client's certificate whose path has been validated.
-pub(super) struct Certificate(CertificateDer<'static>);
+/// A client's certificate whose path has been validated, and what it came with: a
+/// reload may have revoked it since.
+pub(super) struct Certificate {
+    own: CertificateDer<'static>,
+    intermediates: Box<[CertificateDer<'static>]>,
+}
 
 impl Certificate {
     /// Whether one of these names is in its subjectAltName (RFC 9887 section 3.4.2,
     /// with the wildcards of RFC 9525). Its common name counts for nothing.
     pub(super) fn is_one_of(&self, names: &[TlsName]) -> bool {
-        let Ok(certificate) = ParsedCertificate::try_from(&self.0) else {
+        let Ok(certificate) = ParsedCertificate::try_from(&self.own) else {
             return false;
         };
         names.iter().any(|name| {
@@ -130,18 +134,26 @@ impl Tls {
         let stream = acceptor.accept(Watched::new(stream)).await?;
         let (_, connection) = stream.get_ref();
         let chain = connection.peer_certificates().unwrap_or_default();
-        let Some((certificate, intermediates)) = chain.split_first() else {
+        let Some((own, intermediates)) = chain.split_first() else {
             return Err(io::Error::other("the client has no certificate"));
+        };
+        let certificate = Certificate {
+            own: own.clone().into_owned(),
+            intermediates: intermediates.into(),
         };
         if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
             // The library remembers the certificate; meanwhile it may have run out, or
             // the list of those revoked has.
-            self.verifier
-                .verify_client_cert(certificate, intermediates, UnixTime::now())
-                .map_err(io::Error::other)?;
+            self.verify(&certificate).map_err(io::Error::other)?;
         }
-        let certificate = Certificate(certificate.clone().into_owned());
         Ok((stream, certificate))
+    }
+
+    /// Validates a certificate's path now, revocation included.
+    pub(super) fn verify(&self, certificate: &Certificate) -> Result<(), rustls::Error> {
+        let Certificate { own, intermediates } = certificate;
+        let verified = (self.verifier).verify_client_cert(own, intermediates, UnixTime::now());
+        verified.map(drop)
     }
 }
 
