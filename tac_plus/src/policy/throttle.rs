@@ -3,7 +3,7 @@
 //! Owns the counting of failures in bounded memory. Must never lock anybody out: the
 //! wait has an end, and failures are forgotten with time. Knows no clock.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -101,6 +101,8 @@ pub struct Counters {
     /// One is taken off each count in this time, whole seconds of it.
     fades: Duration,
     places: Vec<[Counter; WAYS]>,
+    /// Chooses the sets: whoever knew who shares one could drive another out of it.
+    sets: RandomState,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -118,13 +120,14 @@ impl Counters {
         Self {
             fades,
             places: Vec::new(),
+            sets: RandomState::new(),
         }
     }
 
     /// The count of `who`.
     #[must_use]
     pub fn count(&self, who: u64, now: Duration) -> u32 {
-        let mut set = self.places.get(Self::set(who)).into_iter().flatten();
+        let mut set = self.places.get(self.set(who)).into_iter().flatten();
         let found = set.find(|counter| counter.who == who);
         found.map_or(0, |counter| counter.at(self.tick(now)))
     }
@@ -135,7 +138,8 @@ impl Counters {
         if self.places.is_empty() {
             self.places = vec![Default::default(); SETS];
         }
-        let Some(set) = self.places.get_mut(Self::set(who)) else {
+        let set = self.set(who);
+        let Some(set) = self.places.get_mut(set) else {
             return 1;
         };
         let known = set.iter().position(|counter| counter.who == who);
@@ -160,8 +164,8 @@ impl Counters {
         now.as_secs() / self.fades.as_secs().max(1)
     }
 
-    fn set(who: u64) -> usize {
-        usize::try_from(who % SETS as u64).unwrap_or(0)
+    fn set(&self, who: u64) -> usize {
+        usize::try_from(self.sets.hash_one(who) % SETS as u64).unwrap_or(0)
     }
 }
 
@@ -257,6 +261,17 @@ mod tests {
         assert_eq!(answers(2, 0, 1), 1, "another client");
         assert_eq!(answers(1, 10, 1000), 1);
         assert_eq!(answers(1, 3600, 1000), 10);
+    }
+
+    #[test]
+    fn names_that_share_a_set_cannot_be_looked_for() {
+        let mut counters = Counters::new(Duration::from_secs(20));
+        for name in 0..=WAYS as u64 {
+            for _ in 0..10 + name {
+                counters.add(7 + name * SETS as u64, Duration::ZERO);
+            }
+        }
+        assert_eq!(counters.count(7, Duration::ZERO), 10);
     }
 
     #[test]
