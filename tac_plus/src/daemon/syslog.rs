@@ -1,10 +1,12 @@
 //! The system log.
 //!
 //! Owns the socket to it and the form of its messages (RFC 3164, as the C library
-//! sends them). Must never wait long: a system log that hangs is an error.
+//! sends them). Must never wait long: a system log that hangs is an error, and keeps
+//! its writer once, not for every message.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const SOCKET: &str = "/dev/log";
@@ -41,7 +43,10 @@ const DAEMON: u8 = 3;
 /// A sender of messages under one facility.
 pub(super) struct Syslog {
     priority: u8,
+    path: PathBuf,
     socket: Option<UnixDatagram>,
+    /// Whether it hung at the last message.
+    hangs: bool,
 }
 
 impl Syslog {
@@ -53,7 +58,9 @@ impl Syslog {
         let code = known.map_or(DAEMON, |(_, code)| *code);
         Self {
             priority: code * 8 + INFO,
+            path: SOCKET.into(),
             socket: None,
+            hangs: false,
         }
     }
 
@@ -61,16 +68,55 @@ impl Syslog {
     pub(super) fn send(&mut self, time: &str, message: &str) -> io::Result<()> {
         let pid = std::process::id();
         let text = format!("<{}>{time} tac_plus[{pid}]: {message}", self.priority);
-        if let Some(socket) = &self.socket
-            && socket.send(text.as_bytes()).is_ok()
-        {
-            return Ok(());
+        if let Some(socket) = self.socket.take() {
+            match self.hand_over(socket, &text) {
+                Err(error) if error.kind() != ErrorKind::WouldBlock => {}
+                result => return result,
+            }
         }
         let socket = UnixDatagram::unbound()?;
-        socket.connect(SOCKET)?;
+        socket.connect(&self.path)?;
         socket.set_write_timeout(Some(PATIENCE))?;
-        socket.send(text.as_bytes())?;
-        self.socket = Some(socket);
-        Ok(())
+        socket.set_nonblocking(self.hangs)?;
+        self.hand_over(socket, &text)
+    }
+
+    fn hand_over(&mut self, socket: UnixDatagram, text: &str) -> io::Result<()> {
+        let sent = socket.send(text.as_bytes());
+        let hangs = matches!(&sent, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        if hangs != self.hangs {
+            socket.set_nonblocking(hangs)?;
+            self.hangs = hangs;
+        }
+        if sent.is_ok() || hangs {
+            self.socket = Some(socket);
+        }
+        sent.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_system_log_that_hangs_keeps_its_writer_once_and_is_used_again_when_it_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let reader = UnixDatagram::bind(&path).unwrap();
+        let mut syslog = Syslog {
+            path,
+            ..Syslog::new(None)
+        };
+        let mut send = || syslog.send("", "a line").is_ok();
+        while send() {}
+        let start = Instant::now();
+        assert!((0..1000).all(|_| !send()));
+        assert!(start.elapsed() < 10 * PATIENCE);
+        reader.set_nonblocking(true).unwrap();
+        while reader.recv(&mut [0; 64]).is_ok() {}
+        assert!(send());
     }
 }
