@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat};
 
 use super::PATIENCE;
 use crate::daemon::log::Log;
@@ -122,7 +122,7 @@ impl RecordFile {
 }
 
 /// Opens a file for records, or makes it.
-pub(super) fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .append(true)
         .create(true)
@@ -130,6 +130,15 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
         // A pipe without a reader is an error at once.
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
+}
+
+/// Whether records could be appended. A file that is there is not opened: closing it
+/// would give up the lock that the writer may just hold.
+pub(super) fn try_out(path: &Path) -> io::Result<()> {
+    if path.is_file() {
+        return Ok(accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS)?);
+    }
+    open(path).map(drop)
 }
 
 /// To the disk. What has none (a pipe, a terminal) is done with writing.

@@ -64,8 +64,7 @@ impl Target {
         let Some(path) = &self.file else {
             return Ok(());
         };
-        let opened = file::open(path);
-        opened.map(drop).map_err(|error| {
+        file::try_out(path).map_err(|error| {
             let path = path.display();
             format!("accounting file {path} cannot be opened: {error}")
         })

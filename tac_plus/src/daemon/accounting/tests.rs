@@ -86,6 +86,22 @@ async fn a_pipe_that_nobody_reads_is_an_error_and_one_that_is_read_gets_records(
     assert!(text[..count].ends_with(b"\tkept\n"));
 }
 
+#[test]
+fn the_look_at_a_file_before_a_reload_gives_up_no_lock_on_it() {
+    use rustix::fs::FlockOperation;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("acct");
+    to_file(&path).check().unwrap();
+    let writer = OpenOptions::new().append(true).open(&path).unwrap();
+    rustix::fs::fcntl_lock(&writer, FlockOperation::NonBlockingLockExclusive).unwrap();
+    to_file(&path).check().unwrap();
+    let lock = format!(" {} ", std::process::id());
+    let inode = std::os::unix::fs::MetadataExt::ino(&writer.metadata().unwrap());
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    let held = |line: &str| line.contains(&lock) && line.contains(&format!(":{inode} "));
+    assert!(locks.lines().any(held), "{locks}");
+}
+
 #[tokio::test]
 async fn a_full_disk_is_an_error() {
     let store = start(to_file(Path::new("/dev/full")));
