@@ -129,9 +129,10 @@ fn gives_a_field_to_a_shell(words: &[Vec<Part>]) -> bool {
     };
     let has_field = |word: &Vec<Part>| word.iter().any(|part| matches!(part, Part::Field(_)));
     let behind_shell = words.iter().skip_while(|word| !is_shell(word));
-    let behind_line = behind_shell.skip_while(|word| !is_line(word)).skip(1);
-    // The first of them is the line; those behind it are its arguments.
-    behind_line.take(1).any(has_field)
+    let mut behind_line = behind_shell.skip_while(|word| !is_line(word));
+    // The first that is no flag is the line; those behind it are its arguments.
+    let line = behind_line.find(|word| !matches!(text(word).first(), Some(b'-' | b'+')));
+    line.is_some_and(has_field)
 }
 
 struct Splitter<'a> {
@@ -296,6 +297,8 @@ mod tests {
             "/bin/sh -c 'logger $user'",
             "/usr/bin/env bash -euc \"logger $user\" x",
             "busybox sh -c $user",
+            "/bin/sh -c -- 'logger $user'",
+            "/bin/sh -c -x +u \"logger $user\"",
         ] {
             assert!(filled(line).is_err(), "{line}");
         }
