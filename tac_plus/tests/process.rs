@@ -72,6 +72,8 @@ fn another_user_serves_and_what_it_may_not_do_later_is_an_error_at_the_start() {
         error.contains("-U: there is no user 'no-such-user'"),
         "{error}"
     );
+    let error = refused(folder.path(), &["-U", "64999"]);
+    assert!(error.contains("name its group with -Q"), "{error}");
 }
 
 #[test]

@@ -37,6 +37,12 @@ pub fn become_user(user: Option<&str>, group: Option<&str>) -> Result<(), String
                 account = found;
                 name = Some(text);
             }
+            // With this process's own group, it would keep what only root may.
+            (Ok(None), Ok(_)) if group.is_none() => {
+                return Err(format!(
+                    "-U: there is no user '{user}' here: name its group with -Q"
+                ));
+            }
             (Ok(None), Ok(uid)) => account.uid = uid,
             (Ok(None), Err(_)) => return Err(format!("-U: there is no user '{user}'")),
             (Err(error), _) => return Err(format!("-U: cannot look up '{user}': {error}")),
