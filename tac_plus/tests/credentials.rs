@@ -84,7 +84,8 @@ fn a_password_file_proves_users_until_their_last_day() {
     let path = folder.path().join("users");
     let (_, hash) = HASHES[1];
     let text = format!(
-        "alice:{hash}:1:1::/:/bin/sh\nbob:{hash}:1:1::/:Jan 1 2037\nold:{hash}:1:1::/:Jan 1 1997\n"
+        "alice:{hash}:1:1::/:/bin/sh\nbob:{hash}:1:1::/:Jan 1 2037\nold:{hash}:1:1::/:Jan 1 1997\n\
+         #gone:{hash}:1:1::/:\n-gone:{hash}:1:1::/:\n"
     );
     std::fs::write(&path, text).unwrap();
     let file = path.display();
@@ -99,6 +100,9 @@ fn a_password_file_proves_users_until_their_last_day() {
     for (user, password) in [
         ("alice", "another"),
         ("carol", "a password"),
+        ("#gone", "a password"),
+        ("-gone", "a password"),
+        (&format!("alice:{hash}"), "a password"),
         ("nobody", "x"),
     ] {
         assert_eq!(ascii(&server, user, password), "FAIL \"\"", "{user}");

@@ -211,9 +211,10 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(text)
 }
 
-/// The first line of this user, as everybody who reads such files takes it.
+/// The first line of this user, as everybody who reads such files takes it: there is
+/// no colon in a name, and what begins like these is a note, or speaks of other sources.
 fn line_of<'t>(text: &'t [u8], user: &[u8]) -> Option<&'t [u8]> {
-    if user.is_empty() {
+    if matches!(user, [] | [b'#' | b'+' | b'-', ..]) || user.contains(&b':') {
         return None;
     }
     let mut lines = text.split(|byte| *byte == b'\n');
