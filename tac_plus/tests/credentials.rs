@@ -190,7 +190,8 @@ fn a_password_in_a_file_is_changed_in_a_dialogue() {
 }
 
 /// A PAM module: the password is `secret`; `two` needs a code too, `gone` has no
-/// account any more.
+/// account any more, `empty` has no password, and `lost` is asked about elsewhere, where
+/// nobody answers.
 const MODULE: &str = r#"
 #include <stdlib.h>
 #include <string.h>
@@ -211,7 +212,9 @@ static int ask(pam_handle_t *h, int style, const char *text, const char *right) 
 int pam_sm_authenticate(pam_handle_t *h, int f, int c, const char **v) {
     const char *user, *item; int status;
     if (pam_get_user(h, &user, 0)) return 10;
-    if (pam_get_item(h, 4, (const void **)&item) || !item || strcmp(item, "10.9.8.7")) return 9;
+    if (!strcmp(user, "empty") && !(f & 1)) return 0;
+    if (!strcmp(user, "lost")) return 9;
+    if (pam_get_item(h, 4, (const void **)&item) || !item || strcmp(item, "10.9.8.7")) return 7;
     if ((status = ask(h, 1, "Password: ", "secret"))) return status;
     if (strcmp(user, "two")) return 0;
     if ((status = ask(h, 4, "Your token, please", 0))) return status;
@@ -262,6 +265,13 @@ fn pam_proves_users_under_its_service_and_its_questions_become_the_dialogues() {
         ascii(&server, "gone", "secret"),
         "FAIL \"Your account is closed\""
     );
+    assert_eq!(
+        ascii(&server, "empty", ""),
+        "FAIL \"\"",
+        "no password is none that is right"
+    );
+    assert_eq!(ascii(&server, "lost", "secret"), "ERROR \"\"");
+    server.wait_for_line("PAM: Authentication service cannot retrieve authentication info");
     assert_eq!(by_pap(&server, "anybody", "secret"), "PASS \"\"");
     assert_eq!(first_word(&by_pap(&server, "two", "secret")), "FAIL");
     server.wait_for_line("a question that this kind of login cannot ask");

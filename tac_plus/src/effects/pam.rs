@@ -80,7 +80,8 @@ pub(super) fn converse(request: PamRequest, ticket: Ticket) {
     let says = match (result, talk.trouble) {
         (Ok(()), _) => PamSays::Yes(talk.told),
         (Err(_), Some(trouble)) => PamSays::No(trouble.to_owned(), talk.told),
-        (Err(Refused(why)), None) => PamSays::No(why, talk.told),
+        (Err(Refused::No(why)), None) => PamSays::No(why, talk.told),
+        (Err(Refused::Undecided(why)), None) => PamSays::Nothing(why),
     };
     ticket.done(Done::Pam(says));
 }

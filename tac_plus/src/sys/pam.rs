@@ -10,7 +10,12 @@ use tacacs_common::secret::Secret;
 
 const PAM_SUCCESS: c_int = 0;
 const PAM_BUF_ERR: c_int = 5;
+/// `PAM_OPEN_ERR`, `PAM_SYMBOL_ERR`, `PAM_SERVICE_ERR`, `PAM_SYSTEM_ERR`, `PAM_BUF_ERR`,
+/// `PAM_AUTHINFO_UNAVAIL`, `PAM_ABORT`, `PAM_MODULE_UNKNOWN`.
+const UNDECIDED: [c_int; 8] = [1, 2, 3, 4, PAM_BUF_ERR, 9, 26, 28];
 const PAM_CONV_ERR: c_int = 19;
+/// Who has no password does not get in by giving none.
+const PAM_DISALLOW_NULL_AUTHTOK: c_int = 1;
 const PAM_TTY: c_int = 3;
 const PAM_RHOST: c_int = 4;
 const PAM_PROMPT_ECHO_OFF: c_int = 1;
@@ -38,9 +43,14 @@ pub(crate) struct Subject<'a> {
     pub(crate) rhost: &'a [u8],
 }
 
-/// A refusal, in the library's words.
+/// Why somebody is not let in, in the library's words.
 #[derive(Debug)]
-pub(crate) struct Refused(pub(crate) String);
+pub(crate) enum Refused {
+    /// The modules say no.
+    No(String),
+    /// They cannot say: nothing is known.
+    Undecided(String),
+}
 
 #[repr(C)]
 struct Handle {
@@ -92,7 +102,7 @@ pub(crate) fn authenticate(
     conversation: &mut dyn Conversation,
 ) -> Result<(), Refused> {
     let text = |bytes: &[u8]| {
-        CString::new(bytes).map_err(|_| Refused("a zero byte where PAM wants text".to_owned()))
+        CString::new(bytes).map_err(|_| Refused::No("a zero byte where PAM wants text".to_owned()))
     };
     let service = text(subject.service.as_bytes())?;
     let user = text(subject.user)?;
@@ -118,7 +128,8 @@ pub(crate) fn authenticate(
         )
     };
     if started != PAM_SUCCESS {
-        return Err(Refused(format!("PAM cannot start (error {started})")));
+        let why = format!("PAM cannot start (error {started})");
+        return Err(Refused::Undecided(why));
     }
     let mut status = PAM_SUCCESS;
     for (item, value) in &items {
@@ -129,11 +140,11 @@ pub(crate) fn authenticate(
     }
     if status == PAM_SUCCESS {
         // SAFETY: as above; the conversation is called from this thread only.
-        status = unsafe { pam_authenticate(handle, 0) };
+        status = unsafe { pam_authenticate(handle, PAM_DISALLOW_NULL_AUTHTOK) };
     }
     if status == PAM_SUCCESS {
         // SAFETY: as above.
-        status = unsafe { pam_acct_mgmt(handle, 0) };
+        status = unsafe { pam_acct_mgmt(handle, PAM_DISALLOW_NULL_AUTHTOK) };
     }
     let result = if status == PAM_SUCCESS {
         Ok(())
@@ -143,7 +154,12 @@ pub(crate) fn authenticate(
             let text = pam_strerror(handle, status);
             (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
         };
-        Err(Refused(text.unwrap_or_else(|| format!("error {status}"))))
+        let why = text.unwrap_or_else(|| format!("error {status}"));
+        Err(if UNDECIDED.contains(&status) {
+            Refused::Undecided(why)
+        } else {
+            Refused::No(why)
+        })
     };
     // SAFETY: the handle came from pam_start and is not used after this.
     unsafe { pam_end(handle, status) };

@@ -168,14 +168,14 @@ impl Session {
             (Done::Checked(Checked::RightUntil(day)), None) => Ok(Proof::Until(day)),
             (Done::Checked(Checked::Wrong), None) => Err(login::WRONG_PASSWORD),
             (Done::Checked(Checked::Unknown), None) => Err(login::UNKNOWN_USER),
-            _ => return self.undecided(&login),
+            _ => return self.undecided(&login, "the password could not be checked"),
         };
         self.decide(policy, today, login, result, password)
     }
 
     /// Nobody could say whether it is right, which is no attempt that failed.
-    fn undecided(&self, login: &Login) -> Step {
-        let line = self.line(login, "error", Some("the password could not be checked"));
+    fn undecided(&self, login: &Login, why: &str) -> Step {
+        let line = self.line(login, "error", Some(why));
         authen(AuthenStatus::Error, Some(line))
     }
 
@@ -193,6 +193,9 @@ impl Session {
             PamSays::No(why, told) => {
                 let why = format!("PAM: {}", Quoted(why.as_bytes()));
                 self.end(policy, &login, Err((why, told)))
+            }
+            PamSays::Nothing(why) => {
+                self.undecided(&login, &format!("PAM: {}", Quoted(why.as_bytes())))
             }
             PamSays::Ask {
                 prompt,

@@ -101,6 +101,8 @@ pub enum PamSays {
     Yes(Vec<u8>),
     /// Why not, for the log; the user is told the second.
     No(String, Vec<u8>),
+    /// Why it cannot tell, for the log.
+    Nothing(String),
     /// A question.
     Ask {
         /// Its words.
