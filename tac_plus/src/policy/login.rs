@@ -80,9 +80,8 @@ pub(super) fn credential(
     let user = login.user.as_slice();
     let profile = policy.profile(user);
     match login.purpose {
-        Purpose::Enable(level) => (profile.and_then(|profile| profile.enable.as_ref()))
-            .or(client.enable.as_ref())
-            .or_else(|| level_password(policy, level))
+        Purpose::Enable(_) => enable_password(policy, client, user)
+            .or_else(|| level_user(policy, client, login)?.1.login.as_ref())
             .cloned(),
         _ if user == b"DEFAULT" => None,
         Purpose::Pap => own(policy, profile, |profile| &profile.pap),
@@ -90,18 +89,38 @@ pub(super) fn credential(
     }
 }
 
-/// The login password of the pseudo-user of a level.
-fn level_password(policy: &Policy, level: u8) -> Option<&Arc<Credential>> {
-    let of = |name: &[u8]| {
-        policy
-            .exact_profile(name)
-            .and_then(|profile| profile.login.as_ref())
+/// The password for raising privileges that the user has, else the client.
+fn enable_password<'p>(
+    policy: &'p Policy,
+    client: &'p Client,
+    user: &[u8],
+) -> Option<&'p Arc<Credential>> {
+    let own = policy
+        .profile(user)
+        .and_then(|profile| profile.enable.as_ref());
+    own.or(client.enable.as_ref())
+}
+
+/// Where there is none, the pseudo-user of the level, whose login password counts.
+fn level_user<'p>(
+    policy: &'p Policy,
+    client: &Client,
+    login: &Login,
+) -> Option<(Vec<u8>, &'p Profile)> {
+    let Purpose::Enable(level) = login.purpose else {
+        return None;
     };
-    let numbered = format!("$enab{level}$");
-    match level {
-        15 => of(b"$enable$").or_else(|| of(numbered.as_bytes())),
-        _ => of(numbered.as_bytes()),
+    if enable_password(policy, client, &login.user).is_some() {
+        return None;
     }
+    let mut names = vec![format!("$enab{level}$").into_bytes()];
+    if level == 15 {
+        names.insert(0, b"$enable$".to_vec());
+    }
+    names.into_iter().find_map(|name| {
+        let profile = policy.exact_profile(&name)?;
+        profile.login.is_some().then_some((name, profile))
+    })
 }
 
 /// The credential of one kind, else the one for all, else everybody's.
@@ -134,17 +153,21 @@ pub(super) fn check_password(
     let Some(credential) = credential(policy, client, login) else {
         return refuse(policy, login, password, unprovable(policy, &login.user));
     };
+    let level_user = level_user(policy, client, login);
     match credential.as_ref() {
         Credential::NoPassword if login.purpose == Purpose::Pap => {
             refuse(policy, login, password, NO_PASSWORD_SET)
         }
+        // PAM knows users, and would take this one's own password for the level's.
+        Credential::Pam if level_user.is_some() => refuse(policy, login, password, NO_PASSWORD_SET),
         Credential::NoPassword => Claim::Settled(Ok(Proof::User)),
         Credential::Clear(expected) if same(password, expected.expose()) => {
             Claim::Settled(Ok(Proof::User))
         }
         Credential::Clear(_) => refuse(policy, login, password, WRONG_PASSWORD),
         Credential::Hash(_) | Credential::File(_) => {
-            Claim::Open(verify(&credential, login, password), None)
+            let user = level_user.map_or_else(|| login.user.clone(), |(name, _)| name);
+            Claim::Open(verify(&credential, user, password), None)
         }
         Credential::Pam => Claim::Open(
             Effect::Pam(PamRequest {
@@ -171,7 +194,7 @@ fn unprovable(policy: &Policy, user: &[u8]) -> Refusal {
 /// A refusal that takes as long as one of a user with the usual kind of password.
 fn refuse(policy: &Policy, login: &Login, password: &[u8], why: Refusal) -> Claim {
     match &policy.decoy {
-        Some(decoy) => Claim::Open(verify(decoy, login, password), Some(why)),
+        Some(decoy) => Claim::Open(verify(decoy, login.user.clone(), password), Some(why)),
         None => {
             same(password, NOBODYS);
             Claim::Settled(Err(why))
@@ -179,10 +202,10 @@ fn refuse(policy: &Policy, login: &Login, password: &[u8], why: Refusal) -> Clai
     }
 }
 
-fn verify(credential: &Arc<Credential>, login: &Login, password: &[u8]) -> Effect {
+fn verify(credential: &Arc<Credential>, user: Vec<u8>, password: &[u8]) -> Effect {
     Effect::Verify(VerifyRequest {
         credential: Arc::clone(credential),
-        user: login.user.clone(),
+        user,
         password: Secret::from_slice(password),
     })
 }
@@ -289,13 +312,16 @@ fn same_nt_part(given: &[u8], right: &[u8]) -> bool {
 /// that it tells nobody that a user exists.
 pub(super) fn admit(
     policy: &Policy,
+    client: &Client,
     address: IpAddr,
     today: Date,
     login: &Login,
     proof: Proof,
 ) -> Result<Vec<u8>, (Refusal, &'static [u8])> {
     let profile = policy.profile(&login.user);
-    let admitted = profile.is_none_or(|profile| {
+    // A level's password may be good for some devices, and for some time, only.
+    let level = level_user(policy, client, login).map(|(_, profile)| profile);
+    let admitted = [profile, level].into_iter().flatten().all(|profile| {
         let acl = match login.purpose {
             Purpose::Enable(_) => &profile.enable_acl,
             _ => &profile.acl,
@@ -306,7 +332,10 @@ pub(super) fn admit(
         return Err((ACCESS_LIST, b""));
     }
     let expires = match proof {
-        Proof::User => profile.and_then(|profile| profile.expires),
+        Proof::User => {
+            let both = [profile, level].into_iter().flatten();
+            both.filter_map(|profile| profile.expires).min()
+        }
         Proof::Until(day) => day,
     };
     let left = expires.map(|day| day.days().saturating_sub(today.days()));

@@ -248,7 +248,7 @@ impl Session {
         login: &Login,
         proof: Proof,
     ) -> Result<Vec<u8>, (String, Vec<u8>)> {
-        login::admit(policy, self.address, today, login, proof)
+        login::admit(policy, &self.client, self.address, today, login, proof)
             .map_err(|(refusal, told)| (refusal.to_owned(), told.to_vec()))
     }
 

@@ -13,6 +13,7 @@ use crate::policy::draft::Credential;
 
 mod acct;
 mod effects;
+mod levels;
 
 const CONFIGURATION: &str = r#"
 host = 192.0.2.1 { key = "a secret of more than sixteen" prompt = "Who? " }

@@ -1,0 +1,34 @@
+//! Passwords of privilege levels, by their pseudo-users.
+
+use super::*;
+
+#[test]
+fn the_password_of_a_level_is_its_own_and_good_where_and_while_it_says() {
+    let users = "acl = nowhere { deny = .* }\n\
+         user = alice { login = cleartext a }\n\
+         user = $enab1$ { login = file /etc/levels }\n\
+         user = $enab2$ { login = PAM }\n\
+         user = $enab3$ { login = cleartext x expires = 2026-11-22 }\n\
+         user = $enab4$ { login = cleartext x enableacl = nowhere }\n\
+         user = $enab5$ { login = cleartext x acl = nowhere }\n";
+    let host = "host = 192.0.2.1 { key = \"a secret of more than sixteen\" }\n";
+    for (level, expected) in [
+        (1, "verify /etc/levels $enab1$ \"x\""),
+        (2, "verify /etc/levels alice \"x\""),
+        (3, "FAIL \"Password has expired\""),
+        (4, "FAIL"),
+        (5, "PASS"),
+    ] {
+        let mut talk = Talk::with(&format!("{host}{users}"), ONE);
+        talk.start(enable("alice", level));
+        let said = talk.say("x");
+        assert!(said.starts_with(expected), "{level}: {said}");
+        if level == 2 {
+            let said = talk.told(Done::Checked(Checked::Right));
+            assert!(
+                said.starts_with("FAIL"),
+                "it was asked for its time: {said}"
+            );
+        }
+    }
+}
