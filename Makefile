@@ -9,7 +9,7 @@ TARGET   := $(or $(CARGO_TARGET_DIR),target)
 INTEROP  := target/interop
 
 # What the tests need beside a Rust toolchain, as Debian 12 names it.
-PACKAGES := gcc libc6-dev libpam0g-dev openssh-server openssh-client sudo cron adduser passwd pamtester \
+PACKAGES := gcc libc6-dev libpam0g-dev openssl openssh-server openssh-client sudo cron adduser passwd pamtester \
             iproute2 iptables tshark libauthen-tacacsplus-perl python3-venv
 
 PROGRAMS := -p tac_plus -p tacacs_client

@@ -66,20 +66,15 @@ impl Server {
 
     /// As [`Server::start`], under a limit as the shell's `ulimit` takes it.
     pub fn start_under(limit: &str, configuration: &str) -> Self {
-        Self::launch(&["sh"], &format!("ulimit {limit}"), &[], configuration)
+        Self::launch(&["sh"], &format!("ulimit {limit}"), configuration)
     }
 
     /// As [`Server::start`], with mounts of its own, changed by this shell line first.
     pub fn start_with_mounts(setup: &str, configuration: &str) -> Self {
-        Self::launch(&["unshare", "-rm", "sh"], setup, &[], configuration)
+        Self::launch(&["unshare", "-rm", "sh"], setup, configuration)
     }
 
-    /// As [`Server::start`], with more words on its command line.
-    pub fn start_with(flags: &[&str], configuration: &str) -> Self {
-        Self::launch(&["sh"], "true", flags, configuration)
-    }
-
-    fn launch(shell: &[&str], setup: &str, flags: &[&str], configuration: &str) -> Self {
+    fn launch(shell: &[&str], setup: &str, configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let accounting = folder.path().join("acct");
         let text = format!(
@@ -92,9 +87,7 @@ impl Server {
             .args(&shell[1..])
             .args(["-c", &format!("{setup} && exec \"$0\" \"$@\"")])
             .arg(env!("CARGO_BIN_EXE_tac_plus"))
-            .args(["-G", "-p", "0", "-B", "127.0.0.1"])
-            .args(flags)
-            .arg("-C")
+            .args(["-G", "-p", "0", "-B", "127.0.0.1", "-C"])
             .arg(&path)
             .stderr(Stdio::piped())
             .spawn()
