@@ -39,7 +39,7 @@ impl Parser<'_> {
             self.warnings.push(
                 Problem::new(
                     name.place,
-                    format!("no client is known by its name: host '{text}' is never used"),
+                    format!("host '{text}' is no address: no client is known by a name, so it is never used"),
                 )
                 .hint("write its address: whoever answers for the name service could pose as it"),
             );
@@ -163,16 +163,13 @@ fn network(text: &str) -> Result<Option<Network>, String> {
         None => (text, None),
     };
     let Ok(address) = address.parse::<IpAddr>() else {
-        let is_name = prefix.is_none() && is_dns_name(&text.to_ascii_lowercase());
-        let text = text.escape_debug();
-        return if is_name
-            && !address
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'.'))
-        {
-            Ok(None)
-        } else {
-            Err(format!("'{text}' is neither an address nor a network"))
+        // Whatever it is, the original takes it for a name.
+        return match prefix {
+            None => Ok(None),
+            Some(_) => {
+                let text = text.escape_debug();
+                Err(format!("'{text}' is neither an address nor a network"))
+            }
         };
     };
     let Some(prefix) = prefix else {

@@ -60,7 +60,19 @@ impl Parser<'_> {
         };
         let what = String::from_utf8_lossy(&keyword.text);
         let credential = self.credential(&what, no_password)?;
-        set(slot, credential, keyword, &what)
+        if what != "enable" {
+            return set(slot, credential, keyword, &what);
+        }
+        self.set_last(slot, credential, keyword, &what);
+        Ok(())
+    }
+
+    /// Stores what the original lets a user have twice: the last counts.
+    fn set_last<T>(&mut self, slot: &mut Option<T>, value: T, keyword: &Token, what: &str) {
+        if slot.replace(value).is_some() {
+            let message = format!("'{what}' is given twice: the last one counts");
+            self.warnings.push(Problem::new(keyword.place, message));
+        }
     }
 
     fn other_statement(&mut self, keyword: &Token, profile: &mut Profile) -> Result<(), Problem> {
@@ -108,7 +120,8 @@ impl Parser<'_> {
                 } else {
                     &mut profile.after
                 };
-                set(slot, line, keyword, &format!("{what} authorization"))
+                self.set_last(slot, line, keyword, &format!("{what} authorization"));
+                Ok(())
             }
             _ => self.text_statement(keyword, profile),
         }

@@ -118,7 +118,8 @@ impl Parser<'_> {
             b"accounting" => self.accounting(draft),
             b"logging" => {
                 let facility = self.facility()?;
-                set(&mut draft.settings.facility, facility, keyword, "logging")
+                draft.settings.facility = facility.or(draft.settings.facility.take());
+                Ok(())
             }
             b"logauthor" => {
                 draft.settings.log_authorization = true;
@@ -217,17 +218,19 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn facility(&mut self) -> Result<String, Problem> {
+    /// The original goes on without one that it does not know.
+    fn facility(&mut self) -> Result<Option<String>, Problem> {
         let facility = self.assignment("a syslog facility")?;
         let name = String::from_utf8_lossy(&facility.value).to_ascii_lowercase();
         if FACILITIES.contains(&name.as_str()) {
-            return Ok(name);
+            return Ok(Some(name));
         }
         let name = name.escape_debug();
-        Err(
+        self.warnings.push(
             Problem::new(facility.place, format!("unknown syslog facility '{name}'"))
                 .hint(format!("one of {}", FACILITIES.join(" "))),
-        )
+        );
+        Ok(None)
     }
 
     fn number_without_effect(&mut self, keyword: &Token) -> Result<(), Problem> {

@@ -192,14 +192,22 @@ impl Compiler<'_> {
         Ok(pattern)
     }
 
-    fn acl(&self, name: &At<Vec<u8>>) -> Result<Arc<Rules>, Problem> {
-        match self.acls.get(&name.value) {
-            Some(rules) => Ok(Arc::clone(rules)),
-            None => Err(Problem::new(
-                name.place,
-                format!("there is no acl '{}'", show(&name.value)),
-            )),
+    /// A list that there is not admits nobody, as in the original.
+    fn acl(&mut self, name: &At<Vec<u8>>) -> Arc<Rules> {
+        if let Some(rules) = self.acls.get(&name.value) {
+            return Arc::clone(rules);
         }
+        self.warnings.push(
+            Problem::new(
+                name.place,
+                format!(
+                    "there is no acl '{}': nobody gets in by it",
+                    show(&name.value)
+                ),
+            )
+            .hint("define it, or remove this line"),
+        );
+        Arc::new(Rules(Vec::new()))
     }
 
     fn callout(&self, line: &At<Vec<u8>>) -> Result<Arc<Callout>, Problem> {
@@ -237,10 +245,10 @@ impl Compiler<'_> {
             profile.default_service = Some(permission.value);
         }
         if let Some(name) = &own.acl {
-            profile.acl = Some(self.acl(name)?);
+            profile.acl = Some(self.acl(name));
         }
         if let Some(name) = &own.enable_acl {
-            profile.enable_acl = Some(self.acl(name)?);
+            profile.enable_acl = Some(self.acl(name));
         }
         if let Some(date) = &own.expires {
             profile.expires = Some(date.value);

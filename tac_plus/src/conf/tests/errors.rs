@@ -33,7 +33,6 @@ fn no_error_ever_shows_a_secret() {
 fn what_cannot_be_meant_is_an_error() {
     for (text, message) in [
         ("user = a { member = b }", "there is no group 'b'"),
-        ("user = a { acl = b }", "there is no acl 'b'"),
         (
             "user = a { member = g } group = g { member = h } group = h { member = g }",
             "is a member of itself",
@@ -63,8 +62,8 @@ fn what_cannot_be_meant_is_an_error() {
         ),
         ("user = a {", "'}' expected, found the end of the file"),
         (
-            "host = 192.0.2.1.1 { }",
-            "'192.0.2.1.1' is neither an address nor a network",
+            "host = 192.0.2/24 { }",
+            "'192.0.2/24' is neither an address nor a network",
         ),
         ("host = 192.0.2.0/33 { }", "'/33' is no prefix length"),
         ("host = 192.0.2.1/24 { }", "the network is 192.0.2.0/24"),
@@ -105,7 +104,6 @@ fn what_cannot_be_meant_is_an_error() {
         ("follow = 192.0.2.1", "unknown directive 'follow'"),
         ("bogus", "unknown directive 'bogus'"),
         ("}", "a directive expected, found '}'"),
-        ("logging = loud", "unknown syslog facility 'loud'"),
     ] {
         let error = error(&format!("{KEY}{text}"));
         assert!(error.contains(message), "{text}: {error}");

@@ -69,9 +69,23 @@ fn what_the_manual_page_and_the_program_write_differently_loads_both_ways() {
 #[test]
 fn what_is_odd_loads_with_a_warning() {
     for (text, warning) in [
+        ("host = 192.0.2.1.1 { }", "host '192.0.2.1.1' is no address"),
+        (
+            "user = a { acl = b }",
+            "there is no acl 'b': nobody gets in by it",
+        ),
+        ("logging = loud", "unknown syslog facility 'loud'"),
+        (
+            "user = a { enable = cleartext x enable = cleartext y }",
+            "'enable' is given twice: the last one counts",
+        ),
+        (
+            "user = a { after authorization /bin/x after authorization /bin/y }",
+            "'after authorization' is given twice: the last one counts",
+        ),
         (
             "host = router1.example.net { key = x }",
-            "no client is known by its name",
+            "no client is known by a name",
         ),
         (
             "host = 192.0.2.1 { prompt = \"\u{1b}[2JName: \" }",
