@@ -2,10 +2,10 @@
 //!
 //! Owns where a word begins and ends. The original ends a word at a blank, a
 //! tab, a newline or `=` only, so a password may hold braces but `fred{` is one
-//! word. Here a brace separates wherever a name or keyword is expected; in a
-//! value only a brace without its partner at the end does, so that `^[0-9]{2}`
-//! stays whole and `priv-lvl = 15}` closes the block. A secret is what it is in the
-//! original, braces and all.
+//! word. A file that makes sense so is read so. In any other a brace separates
+//! wherever a name or keyword is expected; in a value only a brace without its
+//! partner at the end does, so that `^[0-9]{2}` stays whole and `priv-lvl = 15}`
+//! closes the block. A secret is what it is in the original, braces and all.
 
 use crate::policy::draft::Place;
 
@@ -39,12 +39,26 @@ pub(super) enum Expect {
     Secret,
 }
 
+/// Whether braces are parts of the words that they touch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Braces {
+    /// Behind the first byte they are, as in the original.
+    Within,
+    /// They stand apart, as far as [`Expect`] lets them.
+    Apart,
+}
+
 /// A string that never ends; holds where it began.
 #[derive(Debug)]
 pub(super) struct Unterminated(pub(super) usize);
 
 /// Reads the token at or after `at`. Its place's end is where the next one begins.
-pub(super) fn token(text: &[u8], at: usize, expect: Expect) -> Result<Token, Unterminated> {
+pub(super) fn token(
+    text: &[u8],
+    at: usize,
+    expect: Expect,
+    braces: Braces,
+) -> Result<Token, Unterminated> {
     let start = skip_blanks(text, at);
     let single = |kind| Token {
         kind,
@@ -63,7 +77,13 @@ pub(super) fn token(text: &[u8], at: usize, expect: Expect) -> Result<Token, Unt
         }),
         Some(b'=') => Ok(single(Kind::Equals)),
         Some(b'"') => string(text, start),
+        Some(b'{') if braces == Braces::Within => Ok(single(Kind::Open)),
+        Some(b'}') if braces == Braces::Within => Ok(single(Kind::Close)),
         Some(first) => {
+            let expect = match braces {
+                Braces::Within => Expect::Secret,
+                Braces::Apart => expect,
+            };
             let word = bare_word(text, start, expect);
             match (first, word.len()) {
                 (b'{', 0) => Ok(single(Kind::Open)),
@@ -169,7 +189,7 @@ mod tests {
         let mut at = 0;
         let mut words = Vec::new();
         loop {
-            let token = token(text.as_bytes(), at, expect).unwrap();
+            let token = token(text.as_bytes(), at, expect, Braces::Apart).unwrap();
             at = token.place.end;
             words.push(match token.kind {
                 Kind::End => return words,
@@ -215,7 +235,7 @@ mod tests {
     #[test]
     fn a_string_without_its_end_says_where_it_began() {
         assert_eq!(
-            token(b"  \"abc", 0, Expect::Value)
+            token(b"  \"abc", 0, Expect::Value, Braces::Apart)
                 .err()
                 .map(|error| error.0),
             Some(2)

@@ -102,9 +102,8 @@ fn read(path: &Path) -> Result<(Vec<u8>, Option<String>), Error> {
 
 fn translate(path: &Path, text: Vec<u8>) -> Result<(Loaded, Draft), Error> {
     let mut source = source::Source::new(path, text);
-    let mut draft = Draft::default();
-    let mut warnings = match top::parse(&mut source, &mut draft) {
-        Ok(warnings) => warnings,
+    let (draft, mut warnings) = match top::parse(&mut source) {
+        Ok(read) => read,
         Err(problem) => return Err(source.error(problem)),
     };
     let policy = Policy::compile(&draft, &mut warnings).map_err(|problem| source.error(problem))?;

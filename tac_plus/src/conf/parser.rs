@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use tacacs_common::secret::Secret;
 
-use super::lexer::{self, Expect, Kind, Token};
+use super::lexer::{self, Braces, Expect, Kind, Token};
 use super::source::Source;
 use crate::policy::draft::{At, Permission, Place, Problem};
 
 pub(super) struct Parser<'a> {
     pub(super) source: &'a mut Source,
     pub(super) at: usize,
+    pub(super) braces: Braces,
     pub(super) warnings: Vec<Problem>,
 }
 
@@ -137,7 +138,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn peek(&mut self, expect: Expect) -> Result<Token, Problem> {
-        match lexer::token(self.source.text(), self.at, expect) {
+        match lexer::token(self.source.text(), self.at, expect, self.braces) {
             Ok(token) => Ok(token),
             Err(lexer::Unterminated(start)) => Err(Problem::new(
                 Place {

@@ -67,8 +67,14 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Stores what the original lets a user have twice: the last counts.
-    fn set_last<T>(&mut self, slot: &mut Option<T>, value: T, keyword: &Token, what: &str) {
+    /// Stores what the original lets a file say twice: the last counts.
+    pub(super) fn set_last<T>(
+        &mut self,
+        slot: &mut Option<T>,
+        value: T,
+        keyword: &Token,
+        what: &str,
+    ) {
         if slot.replace(value).is_some() {
             let message = format!("'{what}' is given twice: the last one counts");
             self.warnings.push(Problem::new(keyword.place, message));

@@ -60,6 +60,16 @@ impl Source {
         self.secrets.insert(at, place);
     }
 
+    /// Nothing is hidden any more: the text is read anew. Gives back what was.
+    pub(crate) fn show_all(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.secrets)
+    }
+
+    /// Hides what [`Source::show_all`] gave back, and nothing else.
+    pub(crate) fn hide_again(&mut self, secrets: Vec<Place>) {
+        self.secrets = secrets;
+    }
+
     fn is_secret(&self, at: usize) -> bool {
         let behind = self.secrets.partition_point(|secret| secret.start <= at);
         let last = behind

@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::lexer::{Expect, Kind, Token};
+use super::lexer::{Braces, Expect, Kind, Token};
 use super::parser::{Parser, file_name, permission, set};
 use super::source::Source;
 use crate::policy::draft::{AccountingFormat, Acl, At, Credential, Draft, Problem, Rule};
@@ -64,8 +64,25 @@ pub(super) const TLS: &[&str] = &[
     "ticket-lifetime",
 ];
 
-/// Reads a whole file into `draft` and gives back the warnings.
-pub(super) fn parse(source: &mut Source, draft: &mut Draft) -> Result<Vec<Problem>, Problem> {
+/// Reads a whole file and gives back what it says, and the warnings: as the original
+/// would, if it can be read so. What is wrong is told by whichever reading got further.
+pub(super) fn parse(source: &mut Source) -> Result<(Draft, Vec<Problem>), Problem> {
+    let first = match parse_with(source, Braces::Within) {
+        Ok(read) => return Ok(read),
+        Err(problem) => problem,
+    };
+    let hidden = source.show_all();
+    parse_with(source, Braces::Apart).map_err(|second| {
+        if first.place.start <= second.place.start {
+            return second;
+        }
+        source.hide_again(hidden);
+        first
+    })
+}
+
+fn parse_with(source: &mut Source, braces: Braces) -> Result<(Draft, Vec<Problem>), Problem> {
+    let mut draft = Draft::default();
     // Editors elsewhere put a mark before the first word.
     let at = if source.text().starts_with(b"\xef\xbb\xbf") {
         3
@@ -75,13 +92,14 @@ pub(super) fn parse(source: &mut Source, draft: &mut Draft) -> Result<Vec<Proble
     let mut parser = Parser {
         source,
         at,
+        braces,
         warnings: Vec::new(),
     };
     loop {
         let token = parser.next(Expect::Name)?;
         match token.kind {
-            Kind::End => return Ok(parser.warnings),
-            Kind::Word => parser.directive(&token, draft)?,
+            Kind::End => return Ok((draft, parser.warnings)),
+            Kind::Word => parser.directive(&token, &mut draft)?,
             _ => return Err(parser.unexpected(&token, "a directive")),
         }
     }
@@ -194,12 +212,12 @@ impl Parser<'_> {
         match what.text.as_slice() {
             b"file" => {
                 let path = file_name(self.assignment("a file name")?);
-                set(
+                self.set_last(
                     &mut settings.accounting_file,
                     path,
                     &what,
                     "accounting file",
-                )?;
+                );
             }
             // The manual page ends it with a semicolon.
             b"syslog" | b"syslog;" => settings.accounting_syslog = true,

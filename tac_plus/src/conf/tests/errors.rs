@@ -134,6 +134,11 @@ fn a_message_tells_what_to_do() {
             "user = a { login = cleartext b}\n",
             "t.conf:2:32: '}' expected, found the end of the file\n2 | user = a { login = cleartext **\n  |                                ^\n  = a block is not closed",
         ),
+        // Read with braces within its words this gets further.
+        (
+            "user = a} { login = cleartext x}\n login = PAM }\n",
+            "t.conf:3:2: 'login' is given twice\n3 |  login\n  |  ^",
+        ),
     ] {
         assert_eq!(error(&format!("{KEY}{text}")), expected);
     }

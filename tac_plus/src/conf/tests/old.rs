@@ -17,6 +17,27 @@ fn a_password_keeps_its_braces_and_a_name_does_not() {
 }
 
 #[test]
+fn what_makes_sense_to_the_original_is_read_as_it_reads_it() {
+    let strict = normalised(&format!(
+        "{KEY}user = fred{{ {{\n cmd = show {{\n permit a}}\n deny b}}\n }}\n member = g}}\n}}\ngroup = g}} {{ }}\n"
+    ));
+    for line in [
+        "user = \"fred{\" {",
+        "permit \"a}\"",
+        "deny \"b}\"",
+        "member = \"g}\"",
+    ] {
+        assert!(strict.contains(line), "{line}: {strict}");
+    }
+    let apart = normalised(&format!(
+        "{KEY}user = fred{{\n cmd = show {{\n permit a}}\n member = g}}\ngroup = g{{ }}\n"
+    ));
+    for line in ["user = \"fred\" {", "permit \"a\"", "member = \"g\""] {
+        assert!(apart.contains(line), "{line}: {apart}");
+    }
+}
+
+#[test]
 fn every_kind_of_password_loads_where_the_original_takes_it() {
     loaded(&format!(
         r#"{KEY}default authentication = file /etc/passwd
@@ -73,6 +94,10 @@ fn what_is_odd_loads_with_a_warning() {
         (
             "user = a { acl = b }",
             "there is no acl 'b': nobody gets in by it",
+        ),
+        (
+            "accounting file = /a accounting file = /b",
+            "'accounting file' is given twice: the last one counts",
         ),
         ("logging = loud", "unknown syslog facility 'loud'"),
         (
