@@ -11,7 +11,7 @@ use tacacs_common::identity::map::{self, Unmapped};
 use tacacs_common::identity::{Entry, State, Store, StoreError, Writer};
 
 use crate::call::{Call, Person, Site};
-use crate::handle::{Level, Note};
+use crate::handle::{Account, Level, Note};
 use crate::outcome::End;
 use crate::{process, talk};
 
@@ -125,10 +125,15 @@ fn was_told(
         (None, Unknown::Never) => true,
         // It asked a server, which may have thought otherwise then, or of a question
         // without address. The lookups of one program remember the answer.
-        (_, Unknown::Authorize) => {
-            mapping.mode != Mode::Shared
-                || call.handle.account(&entry.name) == Some((entry.uid, entry.gid))
+        (_, Unknown::Authorize)
+            if mapping.mode == Mode::Shared || mapping.lets_servers_choose() =>
+        {
+            match call.handle.account(&entry.name) {
+                Some(told) => is_account(&told, entry),
+                None => mapping.mode != Mode::Shared,
+            }
         }
+        (_, Unknown::Authorize) => true,
     })
 }
 
@@ -137,7 +142,12 @@ fn is_login_program(config: &Config, program: &str) -> bool {
     programs.any(|login| login == program)
 }
 
-/// Whether the program that logs in may have been told of another uid before this entry
+fn is_account(told: &Account, entry: &Entry) -> bool {
+    (told.uid, told.gid, &told.home, &told.shell)
+        == (entry.uid, entry.gid, &entry.home, &entry.shell)
+}
+
+/// Whether the program that logs in may have been told of another account before this entry
 /// became what it is. Groups are asked for later.
 fn may_be_outdated(site: &Site, entry: &Entry, copies: &dyn Fn(&str) -> bool) -> bool {
     let since = process::started(site, copies).unwrap_or(site.millis.saturating_sub(UNKNOWN_AGE));

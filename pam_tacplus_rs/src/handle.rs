@@ -21,8 +21,8 @@ pub(crate) trait Handle {
     fn token(&self, token: Token) -> Option<Secret>;
     /// Hands a password to the modules that follow; false if libpam refuses.
     fn set_token(&mut self, token: Token, value: &Secret) -> bool;
-    /// What a lookup of this name answers here and now: uid and gid.
-    fn account(&self, name: &str) -> Option<(u32, u32)>;
+    /// What a lookup of this name answers here and now.
+    fn account(&self, name: &str) -> Option<Account>;
     /// Sets a PAM environment variable; false if libpam refuses.
     fn set_env(&mut self, name: &str, value: &str) -> bool;
     /// Asks the person. `None`: no answer.
@@ -32,6 +32,16 @@ pub(crate) trait Handle {
     /// Writes a line to the system's log. It must be escaped, and must not hold
     /// anything a person typed at a hidden prompt.
     fn log(&self, level: Level, line: &str);
+}
+
+/// What programs keep of a lookup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub(crate) struct Account {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) home: String,
+    pub(crate) shell: String,
 }
 
 /// A PAM item.

@@ -20,7 +20,7 @@ use tacacs_common::packet::{
 use tacacs_common::secret::Secret;
 
 use crate::call::{Call, Now, Site};
-use crate::handle::{Handle, Item, Level, Memory, Note, Token};
+use crate::handle::{Account, Handle, Item, Level, Memory, Note, Token};
 use crate::outcome::{End, Phase};
 
 const SECRET: &str = "a secret for tests only";
@@ -36,8 +36,9 @@ pub(crate) struct Fake {
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) old_password: Option<Vec<u8>>,
     pub(crate) env: Vec<String>,
-    /// What a lookup of the user says.
+    /// What a lookup of the user says: uid and gid, and the shell where it is not bash.
     pub(crate) account: Option<(u32, u32)>,
+    pub(crate) shell: Option<&'static str>,
     /// What was asked, and whether the answer may be shown.
     pub(crate) asked: Vec<(bool, String)>,
     pub(crate) told: Vec<(Note, String)>,
@@ -79,8 +80,13 @@ impl Handle for Fake {
         true
     }
 
-    fn account(&self, _name: &str) -> Option<(u32, u32)> {
-        self.account
+    fn account(&self, name: &str) -> Option<Account> {
+        self.account.map(|(uid, gid)| Account {
+            uid,
+            gid,
+            home: format!("/home/{name}"),
+            shell: self.shell.unwrap_or("/bin/bash").to_owned(),
+        })
     }
 
     fn set_env(&mut self, name: &str, value: &str) -> bool {

@@ -280,6 +280,41 @@ fn a_first_login_goes_on_only_with_the_account_that_its_program_was_told_of() {
 }
 
 #[test]
+fn a_session_has_the_shell_that_the_server_gives_this_login() {
+    let zsh = Say::Author(PassAdd, &["priv-lvl=15", "shell=/bin/zsh"]);
+    let sh = Say::Author(PassAdd, &["priv-lvl=15", "shell=/bin/sh"]);
+    let server = Server::start(&[
+        sh.clone(),
+        sh.clone(),
+        DENIED,
+        sh.clone(),
+        zsh,
+        sh.clone(),
+        sh,
+    ]);
+    let mut host = bob(&[server.address], "", "shell_attribute = shell");
+    // A question without address had another answer.
+    host.handle.account = Some((uid("bob"), uid("bob")));
+    host.handle.shell = Some("/bin/zsh");
+    assert_eq!(account(&mut host), End::Refused, "{}", host.log());
+    later(&mut host);
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    // So it has about a user who got himself refused.
+    later(&mut host);
+    assert_eq!(account(&mut host), End::Refused);
+    later(&mut host);
+    assert_eq!(account(&mut host), End::Refused, "{}", host.log());
+    // A login that waited while two others changed the shell and changed it back.
+    host.handle.shell = Some("/bin/sh");
+    later(&mut host);
+    assert_eq!(account(&mut host), End::Refused, "{}", host.log());
+    later(&mut host);
+    assert_eq!(account(&mut host), End::Refused, "{}", host.log());
+    host.running_for(1500);
+    assert_eq!(account(&mut host), End::Refused, "{}", host.log());
+}
+
+#[test]
 fn a_clock_that_was_set_back_keeps_nobody_out_for_long() {
     let server = Server::start(&[LEVEL_15, LEVEL_15, LEVEL_15]);
     let mut host = bob(&[server.address], "", "mode = shared");

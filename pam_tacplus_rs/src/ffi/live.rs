@@ -10,7 +10,7 @@ use tacacs_common::secret::Secret;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::libpam::{self, PamConv, PamHandle, PamMessage, PamResponse};
-use crate::handle::{Handle, Item, Level, Note, Token};
+use crate::handle::{Account, Handle, Item, Level, Note, Token};
 
 /// A PAM handle during one call of libpam into this module.
 pub(super) struct Live {
@@ -133,7 +133,7 @@ impl Handle for Live {
         user.to_str().ok().map(str::to_owned)
     }
 
-    fn account(&self, name: &str) -> Option<(u32, u32)> {
+    fn account(&self, name: &str) -> Option<Account> {
         let name = CString::new(name).ok()?;
         // SAFETY: `new`'s caller guarantees the handle; the name outlives the call.
         let entry = unsafe { libpam::pam_modutil_getpwnam(self.pamh, name.as_ptr()) };
@@ -141,7 +141,18 @@ impl Handle for Live {
             return None;
         }
         // SAFETY: not null, so a `struct passwd` that libpam keeps with the handle.
-        unsafe { Some(((*entry).pw_uid, (*entry).pw_gid)) }
+        let entry = unsafe { &*entry };
+        let text = |text: *const c_char| {
+            // SAFETY: null, or a C string that libpam keeps with its entry.
+            let text = (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) });
+            text.unwrap_or_default().to_string_lossy().into_owned()
+        };
+        Some(Account {
+            uid: entry.pw_uid,
+            gid: entry.pw_gid,
+            home: text(entry.pw_dir),
+            shell: text(entry.pw_shell),
+        })
     }
 
     fn item(&self, item: Item) -> Option<String> {

@@ -372,6 +372,11 @@ impl Mapping {
         let fields = fields.into_iter().flatten();
         self.handled.iter().chain(fields).cloned().collect()
     }
+
+    /// Whether servers may set what login programs copy before they ask for a password.
+    pub const fn lets_servers_choose(&self) -> bool {
+        self.home_attribute.is_some() || self.shell_attribute.is_some()
+    }
 }
 
 /// How names get uids.

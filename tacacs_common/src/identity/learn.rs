@@ -84,19 +84,23 @@ fn free(mapping: &Mapping, entry: &Entry, passwd: &[u8], group: &[u8]) -> Result
 }
 
 /// Stores a user's entry, and in mode shared the account that goes with it. Where no program
-/// can have been told of another uid, `changed` stays as it was.
+/// can have been told of another account, `changed` stays as it was.
 ///
 /// # Errors
 /// The uid is another's, or the store could not be written.
 pub fn put(writer: Writer, mapping: &Mapping, mut entry: Entry) -> Result<(), Unmapped> {
-    let unique = mapping.mode == Mode::Unique;
+    // What lookups answer about a user who is not active, whatever a server says of him.
+    let fixed = mapping.mode == Mode::Unique && !mapping.lets_servers_choose();
     match writer.store().by_name(entry.name.as_bytes())? {
+        Some(old) if old.state == State::Active && old.is_same_account(&entry) => {
+            entry.changed = entry.changed.min(old.changed);
+        }
         // In mode shared a lookup makes up another account while the user is disabled.
-        Some(old) if old.uid == entry.uid && (unique || old.state == State::Active) => {
+        Some(old) if fixed && old.state != State::Active && old.uid == entry.uid => {
             entry.changed = entry.changed.min(old.changed);
         }
         // The uid that lookups have answered before.
-        None if unique && entry.uid == map::hashed_uid(&entry.name, &mapping.uid_range) => {
+        None if fixed && entry.uid == map::hashed_uid(&entry.name, &mapping.uid_range) => {
             entry.changed = 0;
         }
         _ => {}

@@ -70,7 +70,7 @@ pub struct Entry {
     pub level: u8,
     /// When a server last confirmed the entry: seconds since 1970.
     pub learned: u64,
-    /// Until when a program may have been told of another uid: milliseconds since 1970.
+    /// Until when a program may have been told of another account: milliseconds since 1970.
     pub changed: u64,
     /// Whether the entry still counts.
     pub state: State,
