@@ -10,8 +10,10 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Server, arguments, author, pap};
-use tacacs_common::packet::{AuthenReply, AuthenStatus, Body, Version};
+use common::{Server, arguments, author, pap, start};
+use tacacs_common::packet::{
+    Action, AuthenReply, AuthenStart, AuthenStatus, AuthenType, Body, Version,
+};
 
 const HOST: &str = "host = 127.0.0.1 { key = \"Kat-Secret-0123456789-abcdefghij\" }\n";
 /// `a password`, in a format that takes a while.
@@ -52,6 +54,57 @@ fn who_guesses_waits_longer_each_time_and_nobody_is_ever_locked_out() {
     assert!(
         wait < Duration::from_secs(1),
         "another user waits less: {wait:?}"
+    );
+}
+
+#[test]
+fn a_right_old_password_is_told_no_sooner_than_a_wrong_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users");
+    std::fs::write(&file, "alice:$1$saltsalt$stoYjH/9M8w1dr62o05Hz.:1:1:::\n").unwrap();
+    let server = Server::start(&format!(
+        "throttle = 1\npassword change = yes\n{HOST}user = alice {{ login = file {0} pap = file {0} }}\n",
+        file.display()
+    ));
+    for _ in 0..8 {
+        timed(&server, "alice", "wrong");
+    }
+    let mut wire = server.connect();
+    let change = AuthenStart {
+        action: Action::ChangePass,
+        ..start(AuthenType::Ascii, "alice", b"")
+    };
+    assert_eq!(wire.start(&change), "GETDATA NOECHO \"Old password: \"");
+    let began = Instant::now();
+    assert!(wire.say(3, "a password").starts_with("GETPASS"));
+    assert!(began.elapsed() >= Duration::from_millis(900));
+}
+
+#[test]
+fn who_hangs_up_after_a_guess_hears_no_sooner_whether_it_was_right() {
+    let server = Server::start(&format!(
+        "throttle = 12\n{HOST}user = alice {{ pap = cleartext right }}\n"
+    ));
+    // Side by side: each counts when it comes.
+    let mut wires: Vec<_> = (0..12).map(|_| server.connect()).collect();
+    let guess = pap("alice", "wrong");
+    for wire in &mut wires {
+        let bytes = wire.packet(7, 1, guess.version(), false, &guess);
+        wire.send(&bytes);
+        wire.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+    let mut last = server.connect();
+    let guess = pap("alice", "right");
+    let bytes = last.packet(7, 1, guess.version(), false, &guess);
+    let began = Instant::now();
+    last.send(&bytes);
+    last.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let answer = last.reply().status();
+    let waited = began.elapsed() >= Duration::from_secs(12);
+    assert!(
+        waited || answer == "ERROR",
+        "{answer} after {:?}",
+        began.elapsed()
     );
 }
 

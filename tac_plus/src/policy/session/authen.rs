@@ -182,7 +182,7 @@ impl Session {
     fn pam(&mut self, policy: &Policy, today: Date, login: Login, says: PamSays) -> Step {
         match says {
             PamSays::Yes(told) => match self.admit(policy, today, &login, Proof::User) {
-                Ok(_) if login.purpose == Purpose::Change => self.cannot_change(&login),
+                Ok(_) if login.purpose == Purpose::Change => self.no_change(policy, &login),
                 Ok(more) => {
                     let lines = [told, more];
                     let lines: Vec<_> = lines.into_iter().filter(|line| !line.is_empty()).collect();
@@ -206,7 +206,7 @@ impl Session {
                     no_echo: !echo,
                     ..Answer::saying(AuthenStatus::GetData, &prompt)
                 };
-                self.ask(policy, answer, State::Asked { login, dialogue })
+                self.ask_in_time(policy, answer, State::Asked { login, dialogue })
             }
         }
     }
@@ -270,12 +270,26 @@ impl Session {
                 self.line(login, "failure", Some(&why)),
             ),
         };
-        let longest = policy.settings.throttle;
-        if longest.is_zero() {
+        if policy.settings.throttle.is_zero() {
             return Step::Reply(super::Reply::Authen(answer), Some(line));
         }
+        self.state = State::Due(answer, Err(line));
+        self.count(policy, login, passed)
+    }
+
+    /// A question that only a right password leads to, once that may be told.
+    pub(super) fn ask_in_time(&mut self, policy: &Policy, answer: Answer, next: State) -> Step {
+        let throttled = !policy.settings.throttle.is_zero();
+        let Some(login) = next.login().filter(|_| throttled) else {
+            return self.ask(policy, answer, next);
+        };
+        let counted = self.count(policy, login, true);
+        self.state = State::Due(answer, Ok(Box::new(next)));
+        counted
+    }
+
+    fn count(&self, policy: &Policy, login: &Login, passed: bool) -> Step {
         let place = |bytes: &[u8]| (!bytes.is_empty()).then(|| key(bytes));
-        self.state = State::Due(answer, line);
         Step::Need(Effect::Count(Attempt {
             passed,
             who: [
@@ -283,7 +297,7 @@ impl Session {
                 place(&login.rem_addr),
                 Some(key(self.address)),
             ],
-            longest,
+            longest: policy.settings.throttle,
         }))
     }
 

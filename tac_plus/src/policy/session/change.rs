@@ -8,10 +8,11 @@ use tacacs_common::secret::Secret;
 
 use super::{Answer, ChangeRequest, Changed, Done, Effect, Policy, Reply, Session, State, Step};
 use crate::policy::draft::Credential;
-use crate::policy::login::{self, Login, same};
+use crate::policy::login::{self, Login, Refusal, same};
 
 const NEW_PROMPT: &str = "New password: ";
 const AGAIN_PROMPT: &[u8] = b"New password again: ";
+const NOT_SUPPORTED: Refusal = "change of password not supported";
 const NOT_HERE: &[u8] = b"Passwords cannot be changed here";
 /// libcrypt takes no longer ones, and a zero byte would cut one.
 const LONGEST: usize = 511;
@@ -34,15 +35,26 @@ impl Session {
     pub(super) fn ask_new_password(&mut self, policy: &Policy, login: Login, old: Secret) -> Step {
         match login::credential(policy, &self.client, &login).as_deref() {
             Some(Credential::File(_)) => {
+                let answer = Answer::secret(AuthenStatus::GetPass, NEW_PROMPT.as_bytes());
                 let new = None;
-                self.ask_new(policy, Change { login, old, new }, "")
+                let next = State::NewPassword(Change { login, old, new });
+                self.ask_in_time(policy, answer, next)
             }
-            _ => self.cannot_change(&login),
+            _ => self.no_change(policy, &login),
         }
     }
 
+    /// As [`Session::cannot_change`], once it may be told that the old one was right.
+    pub(super) fn no_change(&mut self, policy: &Policy, login: &Login) -> Step {
+        self.end(
+            policy,
+            login,
+            Err((NOT_SUPPORTED.to_owned(), NOT_HERE.to_vec())),
+        )
+    }
+
     pub(super) fn cannot_change(&self, login: &Login) -> Step {
-        let line = self.line(login, "failure", Some("change of password not supported"));
+        let line = self.line(login, "failure", Some(NOT_SUPPORTED));
         let answer = Answer::saying(AuthenStatus::Fail, NOT_HERE);
         Step::Reply(Reply::Authen(answer), Some(line))
     }

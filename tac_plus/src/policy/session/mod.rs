@@ -149,8 +149,9 @@ enum State {
         login: Login,
         dialogue: Dialogue,
     },
-    /// The answer is there and waits until it may be given.
-    Due(Answer, String),
+    /// The answer is there and waits until it may be given; of a question, this comes
+    /// then, and else this line is logged.
+    Due(Answer, Result<Box<State>, String>),
     /// The new password was asked for, or again.
     NewPassword(change::Change),
     /// It is being stored.
@@ -223,7 +224,18 @@ impl Session {
                 refusal,
                 password,
             } => self.checked(policy, today, login, refusal, password, done),
-            State::Due(answer, line) => Step::Reply(Reply::Authen(answer), Some(line)),
+            State::Due(answer, then) => match (done, then) {
+                (Done::Due, Ok(next)) => self.ask(policy, answer, *next),
+                (Done::Due, Err(line)) => Step::Reply(Reply::Authen(answer), Some(line)),
+                // Nobody waits any longer, so nobody hears what it was.
+                (_, Err(line)) if answer.status == AuthenStatus::Pass => {
+                    // The outcome stands before anything from outside.
+                    let line = line.replacen("success", "error", 1);
+                    let line = format!("{line} reason='the client did not wait'");
+                    authen(AuthenStatus::Error, Some(line))
+                }
+                (_, then) => authen(AuthenStatus::Error, then.err()),
+            },
             State::Changing { login } => self.changed(&login, &done),
             State::Program { then, line } => Self::concluded(then, line, done),
             State::Storing => {

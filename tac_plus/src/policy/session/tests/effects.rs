@@ -200,6 +200,19 @@ fn pam_may_ask_more_and_each_question_keeps_its_echo() {
 }
 
 #[test]
+fn an_answer_that_nobody_waits_for_is_told_to_nobody_and_is_no_success_in_the_log() {
+    for (password, expected) in [("alice pap", "error"), ("wrong", "failure")] {
+        let mut talk = Talk::from(ONE);
+        let mut step = |input: Input<'_>| talk.session.step(&talk.policy, today(), input);
+        let login = start(AuthenType::Pap, "alice", password.as_bytes());
+        step(Input::Start(login, login.version()));
+        let end = show(step(Input::Done(Done::Failed)));
+        let expected = format!("ERROR \"\" | login {expected}: user=alice");
+        assert!(end.starts_with(&expected), "{end}");
+    }
+}
+
+#[test]
 fn questions_without_end_are_an_error() {
     let (mut talk, _) = typed("pam", "secret");
     for _ in 0..19 {
