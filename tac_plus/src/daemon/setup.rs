@@ -67,6 +67,12 @@ impl Source {
         effects::try_out(&loaded.policy, &mut warnings)?;
         let endpoints = self.listening.endpoints(settings)?;
         let tls = Tls::load(&settings.tls, &mut warnings)?;
+        if tls.is_some() && !endpoints.iter().any(|endpoint| endpoint.tls) {
+            warnings.push(
+                "no TLS is served: the service manager hands over sockets, and none for TLS"
+                    .to_owned(),
+            );
+        }
         if tls.is_some() && endpoints.iter().any(|endpoint| !endpoint.tls) {
             warnings.push(
                 "plain TCP is served beside TLS: whoever can read the network reads those \
