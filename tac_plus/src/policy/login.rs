@@ -83,10 +83,19 @@ pub(super) fn credential(
         Purpose::Enable(_) => enable_password(policy, client, user)
             .or_else(|| level_user(policy, client, login)?.1.login.as_ref())
             .cloned(),
-        _ if user == b"DEFAULT" => None,
+        _ if is_nobody(user) => None,
         Purpose::Pap => own(policy, profile, |profile| &profile.pap),
         Purpose::Login | Purpose::Change => own(policy, profile, |profile| &profile.login),
     }
+}
+
+/// Whether this is a name in the configuration of nobody who could log in: many know
+/// the password of a level, and there may be none.
+fn is_nobody(user: &[u8]) -> bool {
+    let rest = user.strip_prefix(b"$enab");
+    let level = rest.and_then(|rest| rest.strip_suffix(b"$"));
+    let is_level = |level: &[u8]| level == b"le" || level.iter().all(u8::is_ascii_digit);
+    user == b"DEFAULT" || level.is_some_and(is_level)
 }
 
 /// The password for raising privileges that the user has, else the client.
@@ -254,7 +263,7 @@ fn method(hash: &[u8]) -> &[u8] {
 pub(super) fn check_challenge(policy: &Policy, start: &AuthenStart<'_>) -> Result<Proof, Refusal> {
     let profile = policy
         .profile(start.user)
-        .filter(|_| start.user != b"DEFAULT");
+        .filter(|_| !is_nobody(start.user));
     let credential = profile.and_then(|profile| {
         let own = match start.authen_type {
             AuthenType::Chap => &profile.chap,

@@ -32,3 +32,21 @@ fn the_password_of_a_level_is_its_own_and_good_where_and_while_it_says() {
         }
     }
 }
+
+#[test]
+fn nobody_logs_in_by_the_password_of_a_level() {
+    let configuration = "host = 192.0.2.1 { key = \"a secret of more than sixteen\" }\n\
+         user = $enable$ { login = cleartext x pap = cleartext x chap = cleartext x }\n\
+         user = $enab15$ { login = nopassword }\n";
+    for user in ["$enable$", "$enab15$"] {
+        let mut talk = Talk::with(configuration, ONE);
+        let asked = talk.start(start(AuthenType::Ascii, user, b""));
+        assert!(asked.starts_with("GETPASS"), "{user}: {asked}");
+        assert!(talk.say("x").starts_with("FAIL"), "{user}");
+        let challenge = [&b"\x07challenge"[..], &chap_response(7, b"x", b"challenge")].concat();
+        for (kind, data) in [(AuthenType::Pap, &b"x"[..]), (AuthenType::Chap, &challenge)] {
+            let said = Talk::with(configuration, ONE).start(start(kind, user, data));
+            assert!(said.starts_with("FAIL"), "{user}: {said}");
+        }
+    }
+}
