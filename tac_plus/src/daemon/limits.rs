@@ -34,6 +34,9 @@ pub(super) struct Limits {
 /// Descriptors that are kept for everything but connections: listeners, the runtime,
 /// the accounting file, a configuration being read.
 const OTHER_DESCRIPTORS: usize = 16;
+/// And those of effects at their busiest (three pipes a program, password files, what PAM's
+/// modules open), where there are that many; a quarter of all where there are few.
+const EFFECTS_DESCRIPTORS: usize = 256;
 
 impl Limits {
     /// What a configuration says, over the defaults.
@@ -68,7 +71,8 @@ impl Limits {
     /// without a descriptor nothing can be reloaded or rotated either. No client may
     /// take more than half of them.
     pub(super) fn within(mut self, descriptors: usize) -> Self {
-        let room = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1);
+        let rest = OTHER_DESCRIPTORS + EFFECTS_DESCRIPTORS.min(descriptors / 4);
+        let room = descriptors.saturating_sub(rest).max(1);
         self.connections = self.connections.min(room);
         self.connections_per_client = self.connections_per_client.min(room.div_ceil(2));
         self
@@ -99,8 +103,9 @@ mod tests {
     fn connections_leave_descriptors_for_the_rest_and_a_client_leaves_half_of_them() {
         for (descriptors, connections, per_client) in [
             (1_048_576, 20_000, 2_000),
-            (1024, 1008, 504),
-            (20, 4, 2),
+            (1024, 752, 376),
+            (64, 32, 16),
+            (20, 1, 1),
             (3, 1, 1),
         ] {
             let limits = Limits::default().within(descriptors);
