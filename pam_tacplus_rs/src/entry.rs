@@ -3,7 +3,7 @@
 //! Owns when an entry is written, ended for the time being, or stands in for a server.
 //! In mode `local` there is none: users are those of /etc/passwd.
 
-use tacacs_common::config::{Config, Mode, Unknown, UnreachablePolicy};
+use tacacs_common::config::{Config, Mapping, Mode, Unknown, UnreachablePolicy};
 use tacacs_common::escape;
 use tacacs_common::exchange::author::Granted;
 use tacacs_common::identity::learn::{self, Host};
@@ -80,6 +80,7 @@ fn renew(
     }
     entry.changed = site.millis;
     let old = store.by_name(person.user.as_bytes())?;
+    not_elsewhere(call, mapping, old.as_ref(), &entry)?;
     let goes_on = was_told(call, config, &store, old.as_ref(), &entry)?;
     let unchanged = old.as_ref().is_some_and(|old| same_rights(old, &entry));
     let age = old.map_or(u64::MAX, |old| entry.learned.abs_diff(old.learned));
@@ -98,6 +99,25 @@ fn renew(
         result => result?,
     }
     Ok(goes_on)
+}
+
+/// The session would be that of another module's user: of a directory, or of a service
+/// that has a user while it runs. Our own uids are in uid_range, or stored.
+fn not_elsewhere(
+    call: &Call<'_>,
+    mapping: &Mapping,
+    old: Option<&Entry>,
+    entry: &Entry,
+) -> Result<(), Unmapped> {
+    let ours = |uid: u32| {
+        uid == entry.uid
+            || mapping.uid_range.contains(&uid)
+            || old.is_some_and(|old| old.uid == uid)
+    };
+    match call.handle.account(&entry.name) {
+        Some(told) if !ours(told.uid) => Err(Unmapped::Elsewhere(told.uid)),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the program that logs in was told of this account when it asked, some time

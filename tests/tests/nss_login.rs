@@ -157,6 +157,34 @@ fn a_user_called_like_a_group_of_the_host_has_none_of_its_rights() -> Result {
 }
 
 #[test]
+fn nobody_logs_in_as_another_modules_user() -> Result {
+    let stage = host("unknown = authorize")?;
+    let _peer = stage.peer(SERVER, &everybody(15))?;
+    // As the user of a service with DynamicUser= is one.
+    let record = r#"{"userName":"svc","uid":61999,"gid":61999,"disposition":"dynamic"}"#;
+    let lines = format!(
+        "mkdir -p /etc/userdb && printf '%s' '{record}' >/etc/userdb/svc.user && \
+         ln -s svc.user /etc/userdb/61999.user && \
+         sed -i 's/^passwd:.*/passwd: files systemd tacplus/' /etc/nsswitch.conf && \
+         sed -i '/^account.*pam_unix/d' /etc/pam.d/sshd && \
+         getent passwd svc | cut -d: -f1-3"
+    );
+    let known = stage.sh(&lines)?;
+    if !known.stdout.contains(":61999") {
+        println!("skipped: no libnss_systemd here that reads /etc/userdb: {known}");
+        return Ok(());
+    }
+    let login = stage.ssh("svc").password(PASSWORD, "id -u")?;
+    assert_eq!(
+        (login.code, login.stdout.as_str()),
+        (255, ""),
+        "{login}{}",
+        stage.logs()
+    );
+    Ok(())
+}
+
+#[test]
 fn packages_make_their_own_accounts_whether_servers_are_up_or_down() -> Result {
     let stage = host("unknown = authorize")?;
     let script = "getent passwd NAME >/dev/null || \

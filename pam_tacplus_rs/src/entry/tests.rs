@@ -128,6 +128,17 @@ fn nobody_gets_the_uid_or_the_group_of_a_local_user() {
 }
 
 #[test]
+fn a_user_of_another_module_is_not_the_servers() {
+    let server = Server::start(&[LEVEL_15, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    host.handle.account = Some((61_999, 61_999));
+    assert_eq!(account(&mut host), End::Refused);
+    assert_eq!(stored(&host, "bob"), None);
+    host.handle.account = Some((uid("bob"), uid("bob")));
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+}
+
+#[test]
 fn an_unchanged_entry_is_written_again_every_quarter_of_an_hour() {
     let server = Server::start(&[LEVEL_15, LEVEL_15, LEVEL_15]);
     let mut host = bob(&[server.address], "", "");

@@ -27,6 +27,8 @@ pub enum Unmapped {
         uid: u32,
         owner: String,
     },
+    /// Lookups answer with this uid, which is none of ours.
+    Elsewhere(u32),
     /// The configured home or shell cannot stand in a passwd entry.
     Unwritable,
     /// The server approved without saying a level.
@@ -45,6 +47,10 @@ impl std::fmt::Display for Unmapped {
             Self::Collision { name, uid, owner } => write!(
                 f,
                 "uid {uid}, which goes with the name, is that of '{owner}'; choose another with 'tacplus identity add {name} --uid N', the same on every host"
+            ),
+            Self::Elsewhere(uid) => write!(
+                f,
+                "another module of nsswitch.conf knows the name, with uid {uid}: the servers have no say over it"
             ),
             Self::Unwritable => {
                 f.write_str("its home or shell is not a path that a passwd entry can hold")
