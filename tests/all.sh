@@ -14,7 +14,7 @@ step() {
 # Runs the tests, keeps what they said; a failure is counted, not the end.
 run() {
     echo "== $*"
-    { "$@" 2>&1 || echo 'e2e: a test command failed'; } | tee -a "$log"
+    { "$@" 2>&1 || echo 'e2e: a test command failed'; } | tee -a "$log" || exit 1
 }
 
 step cargo fmt --all --check

@@ -109,8 +109,9 @@ impl Past {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    keep_memory_private();
     let prepared = prepare(&options);
-    // Only now is this the user whose log it is; and a change of user undoes it.
+    // Only now is this the user whose log it is; and a change of user undid it.
     keep_memory_private();
     let path = options
         .log_file
