@@ -20,14 +20,14 @@ pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
             return Ok(Exit::Usage);
         }
     };
+    // What is wrong comes last: a terminal shows the end.
+    output::result(config.show());
     for warning in &config.warnings {
         output::tell(NAME, format_args!("warning: {warning}"));
     }
     warn_of_what_is_not_there_yet(&config);
     warn_of_the_host(&config);
-    let secrets_are_right = check_secrets(&config);
-    output::result(config.show());
-    if secrets_are_right {
+    if check_secrets(&config) {
         Ok(Exit::Pass)
     } else {
         Ok(Exit::Usage)
@@ -56,7 +56,7 @@ fn warn_of_the_host(config: &Config) {
         output::tell(
             NAME,
             format_args!(
-                "warning: {NSSWITCH}: lookups do not reach TACACS+ users: write '{database}: files tacplus'"
+                "warning: {NSSWITCH}: lookups do not reach TACACS+ users: add 'tacplus' to the end of the line '{database}:'"
             ),
         );
     }
