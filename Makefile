@@ -44,6 +44,7 @@ install: build
 	    install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; \
 	done
 	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/tac_plus.service packaging/systemd/tac_plus.socket
+	sed -i 's|/usr/sbin/|$(PREFIX)/sbin/|' $(DESTDIR)$(UNITDIR)/tac_plus.service
 	install -D -m 0644 packaging/logrotate.tac_plus $(DESTDIR)/etc/logrotate.d/tac_plus
 	install -D -m 0644 packaging/tacplus.conf $(DESTDIR)$(PREFIX)/share/doc/tacplus/tacplus.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/tacplus/pam packaging/pam/*
