@@ -92,7 +92,7 @@ impl fmt::Display for Trouble {
             Self::Config(error) => error.fmt(f),
             Self::NoSecret => f.write_str("it has no shared secret; nothing was sent"),
             Self::NoTlsHere => f.write_str(
-                "it speaks TLS, which the agent does for this program; set 'agent' in tacplus.conf",
+                "it speaks TLS, which needs the agent, and that is not there yet; only plain TCP can be asked for now",
             ),
             Self::Io(error) => write!(f, "the connection broke: {error}"),
             Self::Closed => f.write_str(

@@ -132,7 +132,7 @@ keys! {
             "A connection that cannot be bound to it is not made.";
         "agent"("/run/tacacs/tacacs-proxy.sock"), Socket, "", g.agent = Some(socket(v)?),
             "socket of the agent",
-            "When it is empty every program talks to the servers itself. The agent ignores it.";
+            "Not there yet: leave it empty. Then every program talks to the servers itself. The agent ignores it.";
         "agent_fallback", Word(&["no", "direct"]), "no", g.agent_fallback = agent_fallback(v)?,
             "what a dead agent means: no or direct",
             "no: as if no server answered. direct: the servers of this file are asked, but never over plain TCP \
@@ -199,7 +199,7 @@ keys! {
             "When it is empty that of [global] counts.";
         "tls", Switch, "no", s.tls = switch(v)?,
             "speak TLS 1.3 (RFC 9887)",
-            "TLS servers are used by the agent and the command-line clients; modules reach them through the agent. \
+            "Not there yet: such a server is not asked. TLS servers are for the agent and the command-line clients; modules reach them through the agent. \
                 A TLS server has no secret.";
         "tls_ca"("/etc/tacplus/ca.pem"), Path, "", s.tls_keys.ca = Some(path(v)?),
             "certificates to trust",
@@ -266,7 +266,7 @@ keys! {
     Accounting(a, v) {
         "commands", Switch, "yes", a.commands = switch(v)?,
             "record commands",
-            "The audit helper does it.";
+            "Not there yet: the audit helper will do it, and no command is recorded before.";
         "users", Word(&["tacacs", "all"]), "tacacs", a.users = users(v)?,
             "whose commands: tacacs or all",
             "tacacs: those of sessions that TACACS+ opened.";

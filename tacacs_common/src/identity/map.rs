@@ -42,7 +42,7 @@ pub enum Unmapped {
 impl std::fmt::Display for Unmapped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Name => f.write_str("it is not a name that this host gives to users"),
+            Self::Name => f.write_str("it is not a name that this host gives to users: lower-case letters, digits, _ - and ., not a number, 32 bytes at most; upper case with 'case = keep'"),
             Self::Local => f.write_str("with mode = local users are those of /etc/passwd"),
             Self::Collision { name, uid, owner } => write!(
                 f,
