@@ -91,7 +91,7 @@ impl Tls {
             required(settings.certificate.as_ref(), "certificate")?,
             required(settings.key.as_ref(), "key")?,
         );
-        let chain = all(path, CertificateDer::pem_file_iter(path))?;
+        let chain = all(path, "certificate", CertificateDer::pem_file_iter(path))?;
         let key =
             PrivateKeyDer::from_pem_file(key_path).map_err(|error| broken(key_path, &error))?;
         if std::fs::metadata(key_path).is_ok_and(|file| file.permissions().mode() & 0o007 != 0) {
@@ -164,7 +164,7 @@ fn verifier(
 ) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let path = required(settings.ca.as_ref(), "ca")?;
     let mut roots = RootCertStore::empty();
-    for certificate in all(path, CertificateDer::pem_file_iter(path))? {
+    for certificate in all(path, "certificate", CertificateDer::pem_file_iter(path))? {
         roots
             .add(certificate)
             .map_err(|error| broken(path, &error))?;
@@ -172,7 +172,8 @@ fn verifier(
     let mut builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     for path in &settings.crl {
-        let lists = all(path, CertificateRevocationListDer::pem_file_iter(path))?;
+        let lists = CertificateRevocationListDer::pem_file_iter(path);
+        let lists = all(path, "revocation list", lists)?;
         // A list that has run out revokes everything: who withholds a new one must not
         // keep a stolen certificate alive.
         builder = builder.with_crls(lists).enforce_revocation_expiration();
@@ -188,11 +189,15 @@ fn required<'a>(path: Option<&'a PathBuf>, name: &str) -> Result<&'a Path, Strin
 /// Everything in a PEM file; nothing in it is an error.
 fn all<T, E: Display>(
     path: &Path,
+    what: &str,
     items: Result<impl Iterator<Item = Result<T, E>>, E>,
 ) -> Result<Vec<T>, String> {
     let items = items.and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match items {
-        Ok(items) if items.is_empty() => Err(broken(path, &"nothing of this kind in the file")),
+        Ok(items) if items.is_empty() => Err(broken(
+            path,
+            &format_args!("no {what} in the file, which has to be PEM"),
+        )),
         Ok(items) => Ok(items),
         Err(error) => Err(broken(path, &error)),
     }
