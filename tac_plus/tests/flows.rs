@@ -36,6 +36,57 @@ fn a_pap_login_passes_or_fails_by_its_own_password() {
 }
 
 #[test]
+fn the_log_says_which_kind_of_password_a_user_does_not_have() {
+    let host = CONFIGURATION.split_once("user = alice").expect("users").0;
+    let mut server = Server::start(&format!(
+        "{host}user = hashed {{ global = des $1$saltsalt$stoYjH/9M8w1dr62o05Hz. }}\n\
+         user = chris {{ chap = cleartext only-chap }}\n\
+         user = $enab7$ {{ login = PAM }}\n"
+    ));
+    let chap = [&b"\x07challenge"[..], &[0; 16]].concat();
+    let mschap = [&b"\x07"[..], &[3; 8], &[0; 49]].concat();
+    let mschapv2 = [&b"\x07"[..], &[3; 16], &[0; 49]].concat();
+    let enable = |user, level| AuthenStart {
+        priv_lvl: PrivLvl::new(level).expect("a level"),
+        authen_service: AuthenService::Enable,
+        ..pap(user, "any")
+    };
+    let challenged = "no cleartext ms-chap or global password configured";
+    for (request, reason) in [
+        (
+            pap("chris", "only-chap"),
+            "no pap or global password configured",
+        ),
+        (
+            start(AuthenType::Ascii, "chris", b""),
+            "no login or global password configured",
+        ),
+        (
+            enable("chris", 15),
+            "no enable password configured for the user, client or level",
+        ),
+        (
+            start(AuthenType::Chap, "hashed", &chap),
+            "no cleartext chap or global password configured",
+        ),
+        (start(AuthenType::MsChap, "hashed", &mschap), challenged),
+        (start(AuthenType::MsChapV2, "hashed", &mschapv2), challenged),
+        (enable("chris", 7), "PAM knows no password of a level"),
+        (pap("$enab7$", "any"), "nobody logs in under this name"),
+        (pap("nobody", "any"), "unknown user"),
+    ] {
+        let mut wire = server.connect();
+        let mut answer = wire.start(&request);
+        if answer.starts_with("GETPASS") {
+            answer = wire.say(3, "any");
+        }
+        assert_eq!(answer, "FAIL \"\"", "{reason}");
+        let line = server.wait_for_line("failure: user=");
+        assert!(line.ends_with(&format!("reason='{reason}'")), "{line}");
+    }
+}
+
+#[test]
 fn an_ascii_login_is_a_dialogue_and_the_connection_ends_with_it() {
     let server = Server::start(CONFIGURATION);
     let mut wire = server.connect();

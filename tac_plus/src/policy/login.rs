@@ -49,7 +49,8 @@ pub(super) type Refusal = &'static str;
 
 pub(super) const UNKNOWN_USER: Refusal = "unknown user";
 pub(super) const WRONG_PASSWORD: Refusal = "wrong password";
-const NO_PASSWORD_SET: Refusal = "no password configured for this kind of login";
+const PAM_NOT_FOR_LEVELS: Refusal = "PAM knows no password of a level";
+const NOBODYS_NAME: Refusal = "nobody logs in under this name";
 const ACCESS_LIST: Refusal = "access list";
 const EXPIRED: Refusal = "password has expired";
 
@@ -160,15 +161,18 @@ pub(super) fn check_password(
     may_ask: bool,
 ) -> Claim {
     let Some(credential) = credential(policy, client, login) else {
-        return refuse(policy, login, password, unprovable(policy, &login.user));
+        let why = unprovable(policy, &login.user, missing(login));
+        return refuse(policy, login, password, why);
     };
     let level_user = level_user(policy, client, login);
     match credential.as_ref() {
         Credential::NoPassword if login.purpose == Purpose::Pap => {
-            refuse(policy, login, password, NO_PASSWORD_SET)
+            refuse(policy, login, password, missing(login))
         }
         // PAM knows users, and would take this one's own password for the level's.
-        Credential::Pam if level_user.is_some() => refuse(policy, login, password, NO_PASSWORD_SET),
+        Credential::Pam if level_user.is_some() => {
+            refuse(policy, login, password, PAM_NOT_FOR_LEVELS)
+        }
         Credential::NoPassword => Claim::Settled(Ok(Proof::User)),
         Credential::Clear(expected) if same(password, expected.expose()) => {
             Claim::Settled(Ok(Proof::User))
@@ -192,11 +196,30 @@ pub(super) fn check_password(
     }
 }
 
-/// Why nothing this user says is proof.
-fn unprovable(policy: &Policy, user: &[u8]) -> Refusal {
+/// Why nothing this user says is proof: there is no such user, or `missing`.
+fn unprovable(policy: &Policy, user: &[u8], missing: Refusal) -> Refusal {
     match policy.profile(user) {
-        Some(_) => NO_PASSWORD_SET,
+        Some(_) => missing,
         None => UNKNOWN_USER,
+    }
+}
+
+/// What the configuration does not have, by the words it would say it with.
+fn missing(login: &Login) -> Refusal {
+    match login.purpose {
+        Purpose::Enable(_) => "no enable password configured for the user, client or level",
+        _ if is_nobody(&login.user) => NOBODYS_NAME,
+        Purpose::Login | Purpose::Change => "no login or global password configured",
+        Purpose::Pap => "no pap or global password configured",
+    }
+}
+
+/// As [`missing`]: a challenge cannot be checked with a hash.
+fn missing_for_challenge(start: &AuthenStart<'_>) -> Refusal {
+    match start.authen_type {
+        _ if is_nobody(start.user) => NOBODYS_NAME,
+        AuthenType::Chap => "no cleartext chap or global password configured",
+        _ => "no cleartext ms-chap or global password configured",
     }
 }
 
@@ -282,7 +305,10 @@ pub(super) fn check_challenge(policy: &Policy, start: &AuthenStart<'_>) -> Resul
     match (proved, expected) {
         (true, Some(_)) => Ok(Proof::User),
         (false, Some(_)) => Err(WRONG_PASSWORD),
-        (_, None) => Err(unprovable(policy, start.user)),
+        (_, None) => {
+            let missing = missing_for_challenge(start);
+            Err(unprovable(policy, start.user, missing))
+        }
     }
 }
 
