@@ -31,6 +31,26 @@ impl Word<'_> {
     }
 }
 
+/// A field that is escaped already, for a line with four blanks between fields: in it
+/// no blank stands at an end or beside another, so it is one field to every reader.
+pub(crate) fn lone_blanks(field: &str) -> String {
+    let mut out = String::with_capacity(field.len());
+    let mut before = ' ';
+    let mut chars = field.chars().peekable();
+    while let Some(c) = chars.next() {
+        let after = chars.peek().copied().unwrap_or(' ');
+        let is_lone = c == ' ' && !before.is_whitespace() && !after.is_whitespace();
+        if c.is_whitespace() && !is_lone {
+            let escaped = Word(c.encode_utf8(&mut [0; 4]).as_bytes()).to_string();
+            out.push_str(&escaped);
+        } else {
+            out.push(c);
+        }
+        before = c;
+    }
+    out
+}
+
 fn append(text: &impl fmt::Display, plain: Option<&str>, line: &mut String) {
     match plain {
         Some(plain) => line.push_str(plain),
@@ -131,5 +151,18 @@ mod tests {
             "blanks to whoever matches lines with \\s, and a mark that turns text around"
         );
         assert_eq!(Quoted(b"bye' x=y").to_string(), "bye\\047 x=y");
+    }
+
+    #[test]
+    fn blanks_of_a_field_cannot_be_taken_for_those_between_fields() {
+        for (field, expected) in [
+            ("show ip route <cr>", "show ip route <cr>"),
+            ("x    stop", "x\\040\\040\\040\\040stop"),
+            (" a  b ", "\\040a\\040\\040b\\040"),
+            ("a \u{a0} b\\\\", "a\\040\\302\\240\\040b\\\\"),
+            (" ", "\\040"),
+        ] {
+            assert_eq!(lone_blanks(field), expected);
+        }
     }
 }

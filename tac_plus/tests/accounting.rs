@@ -204,6 +204,21 @@ fn records_and_lines_go_to_the_system_log_and_one_that_it_does_not_take_is_an_er
         message.contains(" tac_plus[") && message.ends_with(record),
         "{message}"
     );
+    let forged = arguments(&["cmd=x    stop    task_id=7", "task_id=8 "]);
+    let mut wire = server.connect();
+    let reply = wire.ask(1, 1, V0, false, &acct(4, &forged));
+    assert_eq!(reply.acct(), "SUCCESS");
+    let message = wait_for("task_id=8");
+    let fields: Vec<&str> = message.split("    ").collect();
+    assert_eq!(
+        fields[4..],
+        [
+            "stop",
+            "cmd=x\\040\\040\\040\\040stop\\040\\040\\040\\040task_id=7",
+            "task_id=8\\040"
+        ],
+        "no argument becomes two fields"
+    );
     server.connect().start(&pap("alice", "wrong"));
     let message = wait_for("login failure: user=alice");
     assert!(message.starts_with("<158>"), "{message}");

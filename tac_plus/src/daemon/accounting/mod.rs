@@ -24,6 +24,7 @@ use super::log::Log;
 use super::syslog::Syslog;
 use super::time::Stamp;
 use crate::effects::inbox::Ticket;
+use crate::escape::lone_blanks;
 use crate::policy::Done;
 use crate::policy::draft::{AccountingFormat, Settings};
 use file::RecordFile;
@@ -185,8 +186,9 @@ impl Writer {
             None => true,
             Some(syslog) => {
                 let text = String::from_utf8_lossy(line);
+                let fields = text.trim_end_matches('\n').split('\t').map(lone_blanks);
                 // The original's four blanks between fields.
-                let message = text.trim_end_matches('\n').replace('\t', "    ");
+                let message = fields.collect::<Vec<_>>().join("    ");
                 syslog.send(self.stamp.text(), &message).is_ok()
             }
         };
