@@ -9,9 +9,11 @@
 mod common;
 
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
+use common::certificates::{Authority, Secured};
 use common::{CONFIGURATION, Server, V0, V1, acct, arguments, author, pap};
 
 const RELOADS: u32 = 1000;
@@ -97,6 +99,8 @@ fn what_cannot_be_served_is_not_reloaded() {
     let mut server = Server::start(CONFIGURATION);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = server.folder.path().display().to_string();
+    let authority = Authority::new("test authority");
+    std::fs::write(server.folder.path().join("ca.pem"), authority.pem()).unwrap();
     for (line, error) in [
         (
             format!("listen = {}", taken.local_addr().unwrap()),
@@ -107,6 +111,13 @@ fn what_cannot_be_served_is_not_reloaded() {
                 "tls listen = 127.0.0.1:0\ntls ca = {folder}/nothing\ntls certificate = x\ntls key = x"
             ),
             "nothing",
+        ),
+        (
+            format!(
+                "tls listen = 127.0.0.1:0\ntls ca = {folder}/ca.pem\ntls crl = {folder}/no-list\n\
+                 tls certificate = x\ntls key = x"
+            ),
+            "no-list",
         ),
         (
             "tls listen = 127.0.0.1:0".to_owned(),
@@ -125,6 +136,53 @@ fn what_cannot_be_served_is_not_reloaded() {
     server.signal("HUP");
     server.wait_for_line("/no/acct cannot be opened");
     server.wait_for_line("configuration not reloaded");
+}
+
+#[test]
+fn a_revocation_list_that_cannot_be_read_is_not_reloaded_and_keeps_a_server_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("test authority");
+    authority.server().write(folder.path(), "server");
+    let at = folder.path().display();
+    std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    std::fs::write(folder.path().join("good.pem"), authority.crl(&[], 2099)).unwrap();
+    std::fs::write(folder.path().join("empty.pem"), "").unwrap();
+    let no_list = "-----BEGIN X509 CRL-----\nbm8gbGlzdA==\n-----END X509 CRL-----\n";
+    std::fs::write(folder.path().join("broken.pem"), no_list).unwrap();
+    let with = |list: &str| {
+        format!(
+            "tls listen = 127.0.0.1:0\ntls certificate = {at}/server.pem\n\
+             tls key = {at}/server.key\ntls ca = {at}/ca.pem\ntls crl = {at}/{list}\n\
+             tls crl = {at}/good.pem\n{}",
+            CONFIGURATION.replace("prompt =", "tls name = r1.example.net prompt =")
+        )
+    };
+    let mut server = Server::start(&with("good.pem"));
+    let line = server.wait_for_line("listening for TLS on");
+    let address: SocketAddr = line.rsplit(' ').next().unwrap().parse().unwrap();
+    let router = authority.client(&["r1.example.net"]).config(&authority);
+    let login = pap("alice", "alice-pap");
+    for list in ["missing.pem", "empty.pem", "broken.pem"] {
+        write(&server, &with(list));
+        server.signal("HUP");
+        server.wait_for_line(&format!("TLS: {at}/{list}: "));
+        server.wait_for_line("configuration not reloaded");
+        // Under the lists from before.
+        let mut wire = Secured::connect(address, &router);
+        assert_eq!(wire.ask(1, V1, false, &login).unwrap().status(), "PASS");
+
+        let output = Command::new(env!("CARGO_BIN_EXE_tac_plus"))
+            .args(["-G", "-p", "0", "-B", "127.0.0.1", "-C"])
+            .arg(server.configuration_path())
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(&format!("TLS: {at}/{list}: ")), "{error}");
+    }
+    write(&server, &with("good.pem"));
+    server.signal("HUP");
+    server.wait_for_line("configuration reloaded");
 }
 
 #[test]

@@ -177,6 +177,9 @@ fn verifier(
         // A list that has run out revokes everything: who withholds a new one must not
         // keep a stolen certificate alive.
         builder = builder.with_crls(lists).enforce_revocation_expiration();
+        // Which list is broken: the builder looks at them when it builds only.
+        let tried = builder.clone().build();
+        tried.map_err(|error| broken(path, &error))?;
     }
     builder.build().map_err(|error| broken(path, &error))
 }
