@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::certificates::{Authority, Secured};
-use common::{CONFIGURATION, Server, V0, V1, Wire, pap, start};
+use common::{CONFIGURATION, Server, V0, V1, Wire, arguments, author, pap, start};
 use socket2::{Domain, Protocol, Socket, Type};
 use tacacs_common::packet::AuthenType;
 
@@ -133,6 +133,44 @@ fn replies_that_nobody_reads_stop_their_own_connection_only() {
             streams.push(stream);
         }
     });
+}
+
+#[test]
+fn commands_that_take_their_expressions_long_hold_nobody_up() {
+    const REQUESTS: u32 = 50;
+    let rules = "permit \"(a|b)*(end|stop)$\" deny \"(a|b|c)+d$\" permit \"(b|c|d)+a$\" ";
+    let mut server = Server::start(&format!(
+        "{CONFIGURATION}user = carol {{ cmd = show {{ {rules} }} }}"
+    ));
+    // As long a command as fits a packet, which only the last rule permits.
+    let words = format!("cmd-arg={}", "ba".repeat(120));
+    let mut args = vec!["service=shell", "cmd=show"];
+    args.resize(250, &words);
+    let args = arguments(&args);
+    let mut answers = Vec::new();
+    let mut wire = server.connect();
+    beside_a_good_client(&server, || {
+        // The first agrees to as many in one connection.
+        for id in 1..=REQUESTS {
+            let request = wire.packet(id, 1, V0, true, &author("carol", &args));
+            wire.send(&request);
+            if id == 1 {
+                answers.push(wire.reply().author());
+            }
+        }
+        answers.extend((1..REQUESTS).map(|_| wire.reply().author()));
+    });
+    // A client may have half of the queue, and the rest is told so at once.
+    let count = |answer: &str| answers.iter().filter(|found| *found == answer).count();
+    let (permitted, errors) = (count("PASS_ADD []"), count("ERROR []"));
+    assert!(permitted >= 1 && errors >= 1, "{answers:?}");
+    assert_eq!(permitted + errors, answers.len(), "{answers:?}");
+    server.wait_for_line("too many others wait for rules that take long");
+    let line = server.wait_for_line("authorization error");
+    assert!(
+        line.contains("user=carol device=127.0.0.1") && line.contains("make them simpler"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -41,6 +41,9 @@ use pool::{Full, Pool};
 const HASHES: usize = 4;
 const HASHES_WAITING: usize = 256;
 const HASH_NICE: i32 = 10;
+/// Rules that take long: few have such, so one client's must not keep more threads.
+const SEARCHES: usize = 2;
+const SEARCHES_WAITING: usize = 64;
 /// A dialogue with PAM waits for people and for other servers.
 const DIALOGUES: usize = 128;
 const PROGRAMS: usize = 32;
@@ -48,6 +51,8 @@ const PROGRAMS_WAITING: usize = 64;
 
 /// How long a hash may take with its time in the queue, and a file on a slow disk.
 const HASH_LIMIT: Duration = Duration::from_secs(20);
+/// A device asks another server long before this.
+const SEARCH_LIMIT: Duration = Duration::from_secs(10);
 /// PAM may wait for somebody to take a phone out of a pocket.
 const PAM_LIMIT: Duration = Duration::from_secs(60);
 /// A program has its own limit; this is for its turn and its end.
@@ -58,6 +63,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// Whoever performs effects.
 pub(crate) struct Effects {
     hashes: Pool,
+    searches: Pool,
     dialogues: Pool,
     programs: Pool,
     /// Whether programs are to end.
@@ -72,6 +78,12 @@ impl Effects {
         let hashes = processors.min(HASHES);
         Self {
             hashes: Pool::new("hash", HASH_NICE, hashes, HASHES_WAITING),
+            searches: Pool::new(
+                "search",
+                HASH_NICE,
+                processors.min(SEARCHES),
+                SEARCHES_WAITING,
+            ),
             dialogues: Pool::new("pam", 0, DIALOGUES, 0),
             programs: Pool::new("program", 0, PROGRAMS, PROGRAMS_WAITING),
             ending: Arc::default(),
@@ -105,6 +117,16 @@ impl Effects {
                 let work = move || ticket.done(change(&request, &log));
                 ("a change of password", self.hashes.run(client, work))
             }
+            Effect::Search(search) => {
+                let end = Instant::now() + SEARCH_LIMIT;
+                let work = move || {
+                    let wanted = || !ticket.is_for_nobody() && Instant::now() < end;
+                    if let Some(permitted) = search.finish(wanted) {
+                        ticket.done(Done::Found(permitted));
+                    }
+                };
+                ("rules that take long", self.searches.run(client, work))
+            }
             Effect::Pam(request) => {
                 let work = move || pam::converse(request, ticket);
                 ("PAM", self.dialogues.run(client, work))
@@ -137,6 +159,7 @@ impl Effects {
 pub(crate) fn limit(effect: &Effect) -> Duration {
     match effect {
         Effect::Pam(_) | Effect::Answer(..) => PAM_LIMIT,
+        Effect::Search(_) => SEARCH_LIMIT,
         Effect::Run(program) => program.limit + PROGRAM_GRACE,
         _ => HASH_LIMIT,
     }

@@ -11,6 +11,7 @@ use tacacs_common::packet::{Argument, Arguments, ArgumentsBuf, AuthorRequest, Au
 
 use super::callout::{Callout, Outcome};
 use super::draft::{Permission, ServiceName};
+use super::rules::{Rules, Search};
 use super::{Pair, Policy, Profile, Service};
 
 /// As many characters of a program's standard error are shown to the user.
@@ -86,6 +87,8 @@ pub(super) enum Verdict {
     Decided(Decision),
     /// What this program says.
     Ask(Errand),
+    /// What [`reconsider`] makes of what this comes to.
+    Search(Search),
 }
 
 /// A program that has a say in a decision.
@@ -173,10 +176,31 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
             },
         });
     }
-    let proposed = match asked {
-        Ok(asked) => propose(profile, asked, request),
+    let asked = match asked {
+        Ok(asked) => asked,
         Err(decision) => return Verdict::Decided(decision),
     };
+    match propose(profile, asked, request) {
+        Ok(proposed) => review(profile, proposed, is_command, request),
+        Err(search) => Verdict::Search(search),
+    }
+}
+
+/// The verdict about a command once it is known what its rules say.
+pub(super) fn reconsider(policy: &Policy, permitted: bool, request: &AuthorRequest<'_>) -> Verdict {
+    match policy.profile(request.user) {
+        Some(profile) => review(profile, Decision::permitted_if(permitted), true, request),
+        None => Verdict::Decided(Decision::fail()),
+    }
+}
+
+/// The program that comes after the configuration, if there is one.
+fn review(
+    profile: &Profile,
+    proposed: Decision,
+    is_command: bool,
+    request: &AuthorRequest<'_>,
+) -> Verdict {
     match &profile.after {
         Some(callout) if proposed.status != AuthorStatus::Error => Verdict::Ask(Errand {
             callout: Arc::clone(callout),
@@ -195,22 +219,26 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
 }
 
 /// What the configuration alone says.
-fn propose(profile: &Profile, asked: Asked<'_>, request: &AuthorRequest<'_>) -> Decision {
-    match asked {
+fn propose(
+    profile: &Profile,
+    asked: Asked<'_>,
+    request: &AuthorRequest<'_>,
+) -> Result<Decision, Search> {
+    Ok(match asked {
         Asked::Exec => match profile.services.get(&ServiceName::Exec) {
             Some(service) => negotiate(service, request),
             None => {
                 Decision::permitted_if(!profile.commands.is_empty() || profile.permits_by_default())
             }
         },
-        Asked::Command(name) => command(profile, name, request),
+        Asked::Command(name) => command(profile, name, request)?,
         Asked::Service(name) => match profile.services.get(&name) {
             Some(service) => negotiate(service, request),
             None => Decision::permitted_if(
                 profile.permits_by_default() || is_lcp_of_a_ppp_user(profile, &name),
             ),
         },
-    }
+    })
 }
 
 /// What the client would act on: what it asked with, and what is added or put in its place.
@@ -233,8 +261,8 @@ fn lines<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
 
 impl Profile {
     /// Whether an access list, if there is one, lets this client through.
-    pub(super) fn admits(&self, acl: Option<&super::Rules>, address: IpAddr) -> bool {
-        acl.is_none_or(|acl| acl.permits(address.to_canonical().to_string().as_bytes()))
+    pub(super) fn admits(&self, acl: Option<&Rules>, address: IpAddr) -> bool {
+        acl.is_none_or(|acl| acl.permit(address.to_canonical().to_string().as_bytes()))
     }
 
     fn permits_by_default(&self) -> bool {
@@ -307,9 +335,13 @@ impl<'a> Asked<'a> {
 }
 
 /// The first rule that matches the command's arguments decides; none denies, whatever the default.
-fn command(profile: &Profile, name: &[u8], request: &AuthorRequest<'_>) -> Decision {
+fn command(
+    profile: &Profile,
+    name: &[u8],
+    request: &AuthorRequest<'_>,
+) -> Result<Decision, Search> {
     let Some(rules) = profile.commands.get(name) else {
-        return Decision::permitted_if(profile.permits_by_default());
+        return Ok(Decision::permitted_if(profile.permits_by_default()));
     };
     let mut line: Vec<u8> = Vec::new();
     let mut first = true;
@@ -325,7 +357,7 @@ fn command(profile: &Profile, name: &[u8], request: &AuthorRequest<'_>) -> Decis
         first = false;
         line.extend_from_slice(argument.value);
     }
-    Decision::permitted_if(rules.permits(&line))
+    Search::begin(rules, line).map(Decision::permitted_if)
 }
 
 /// What becomes of one argument of the request.

@@ -41,6 +41,7 @@ fn answer(policy: &Policy, method: AuthenMethod, question: &str, program: Option
         (Verdict::Decided(_), Some(_)) => "no program was asked".to_owned(),
         (Verdict::Ask(errand), None) => format!("a program was asked: {:?}", errand.callout),
         (Verdict::Ask(errand), Some(program)) => ask(errand, user, program),
+        (Verdict::Search(_), _) => "a command of a line takes too long".to_owned(),
     }
 }
 

@@ -12,7 +12,8 @@ use super::clients::Clients;
 use super::draft::{self, At, Draft, Permission, Place, Problem, ServiceName, Settings};
 use super::login;
 use super::pattern::Pattern;
-use super::{Pair, Policy, Profile, Rules, Service};
+use super::rules::Rules;
+use super::{Pair, Policy, Profile, Service};
 
 impl Policy {
     /// Compiles a draft and adds to its warnings.
@@ -176,7 +177,7 @@ impl Compiler<'_> {
         for rule in rules {
             compiled.push((rule.permission, self.pattern(&rule.pattern)?));
         }
-        Ok(Rules(compiled))
+        Ok(Rules::new(compiled))
     }
 
     fn pattern(&mut self, text: &At<Vec<u8>>) -> Result<Arc<Pattern>, Problem> {
@@ -207,7 +208,7 @@ impl Compiler<'_> {
             )
             .hint("define it, or remove this line"),
         );
-        Arc::new(Rules(Vec::new()))
+        Arc::new(Rules::new(Vec::new()))
     }
 
     fn callout(&self, line: &At<Vec<u8>>) -> Result<Arc<Callout>, Problem> {

@@ -14,6 +14,7 @@
 //! | [`callout`] | command lines of programs that take part |
 //! | `pattern` | regular expressions |
 //! | `posix` | their dialect |
+//! | `rules` | lists of them, and how much of one is gone through at once |
 //! | `author` | the authorization algorithm |
 //! | `login` | credentials and their comparison |
 //! | `session` | the state machine of a session |
@@ -29,6 +30,7 @@ mod pattern;
 mod posix;
 #[cfg(test)]
 mod regcomp_sys;
+mod rules;
 mod session;
 pub mod settings;
 pub mod throttle;
@@ -42,6 +44,7 @@ use std::sync::Arc;
 use tacacs_common::secret::Secret;
 
 pub use author::{Decision, Errand};
+pub use rules::Search;
 pub use session::{
     Answer, Attempt, ChangeRequest, Changed, Checked, Done, Effect, Input, PamRequest, PamSays,
     Program, Record, Reply, Session, Step, VerifyRequest,
@@ -49,7 +52,7 @@ pub use session::{
 
 use callout::Callout;
 use draft::{Credential, Date, Lenient, Network, Permission, ServiceName, Settings, TlsName};
-use pattern::Pattern;
+use rules::Rules;
 
 /// A compiled configuration. One look-up is one hash look-up.
 pub struct Policy {
@@ -114,22 +117,6 @@ pub struct Profile {
     after: Option<Arc<Callout>>,
     services: Arc<HashMap<ServiceName, Arc<Service>>>,
     commands: Arc<HashMap<Box<[u8]>, Arc<Rules>>>,
-}
-
-/// Rules in order: the first match decides, no match denies.
-pub struct Rules(Vec<(Permission, Arc<Pattern>)>);
-
-impl Rules {
-    fn permits(&self, text: &[u8]) -> bool {
-        for (permission, pattern) in &self.0 {
-            match pattern.matches(text) {
-                Some(false) => {}
-                Some(true) => return *permission == Permission::Permit,
-                None => return false,
-            }
-        }
-        false
-    }
 }
 
 /// A service's arguments.

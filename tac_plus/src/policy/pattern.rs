@@ -15,6 +15,8 @@ use super::posix::Translator;
 /// Bound on the states of one machine: a larger expression is an error at load. With
 /// a text of a packet's size the worst of them still answers within a second or two.
 const SIZE_LIMIT: usize = 10_000;
+/// Building a machine takes as long as matching so many bytes with it, more or less.
+const BUILDING: usize = 128;
 
 /// An expression that is known to have a meaning.
 #[derive(Debug)]
@@ -47,10 +49,26 @@ impl Pattern {
         let machine = || {
             Matcher::Search(Box::new(Machine {
                 text: text.into(),
+                size: size(&hir),
                 built: OnceLock::new(),
             }))
         };
         Ok(Self(plain(&hir).unwrap_or_else(machine)))
+    }
+
+    /// An upper bound of the work that `text` makes, in states of a machine times bytes.
+    pub(super) fn work(&self, text: &[u8]) -> u64 {
+        let steps = match &self.0 {
+            Matcher::Anything => 1,
+            Matcher::Contains {
+                at_start: false,
+                at_end: false,
+                word,
+            } => text.len().saturating_mul(1 + word.len() / 16),
+            Matcher::Contains { word, .. } => 1 + word.len() / 16,
+            Matcher::Search(machine) => machine.work(text),
+        };
+        u64::try_from(steps).unwrap_or(u64::MAX)
     }
 
     /// Whether the expression matches anywhere in `text`; `None` if that cannot be told,
@@ -77,10 +95,20 @@ impl Pattern {
 #[derive(Debug)]
 struct Machine {
     text: Box<str>,
+    /// No fewer states than it has.
+    size: usize,
     built: OnceLock<Option<meta::Regex>>,
 }
 
 impl Machine {
+    fn work(&self, text: &[u8]) -> usize {
+        let building = match self.built.get() {
+            Some(_) => 0,
+            None => BUILDING,
+        };
+        self.size.saturating_mul(text.len() + building)
+    }
+
     fn is_match(&self, text: &[u8]) -> Option<bool> {
         let built = self.built.get_or_init(|| build(&self.text));
         built.as_ref().map(|machine| machine.is_match(text))

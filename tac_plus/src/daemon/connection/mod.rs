@@ -36,6 +36,8 @@ pub(super) use peer::{plain, secured};
 const READ: usize = 16 * 1024;
 /// Replies are sent at the latest when this many bytes wait.
 const FLUSH: usize = 64 * 1024;
+/// Requests that a connection has answered before others have their turn.
+const TURN: u32 = 32;
 /// After an error the client gets this long to read the reply before the socket goes.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -223,7 +225,12 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
         self.connection
             .end_where(|running| now.saturating_duration_since(running.since) >= limit);
         let mut progress = false;
+        let mut turn = 0..TURN;
         loop {
+            if turn.next().is_none() {
+                tokio::task::yield_now().await;
+                turn = 0..TURN;
+            }
             // What has arrived may have been taken already, so it is looked at again.
             while self.connection.is_full() && !self.inbox.is_empty() {
                 let results = self.inbox.next(self.limits.write).await;

@@ -2,13 +2,15 @@
 //!
 //! Owns what a program is told about the request, and the log line.
 
-use tacacs_common::packet::{ArgumentsBuf, AuthorRequest, AuthorStatus, Error, Version};
+use tacacs_common::packet::{ArgumentsBuf, AuthorRequest, AuthorStatus, Body, Error, Version};
 
 use super::{Done, Effect, Policy, Program, Reply, Session, State, Step};
 use crate::escape::{Quoted, Word};
 use crate::policy::author::{self, Decision, Errand, Then, Verdict};
 use crate::policy::callout::{Callout, Outcome, UNKNOWN, VARIABLES, Variable};
 
+/// For the client's log.
+const TOO_LONG: &str = "the rules of this command take too long";
 const SHELL: &[u8] = b"/bin/sh";
 /// In front of a line for a shell: what a field holds stays one word, and names no files.
 const ONE_WORD: &[u8] = b"IFS=; set -f; ";
@@ -49,9 +51,60 @@ impl Session {
             .settings
             .log_authorization
             .then(|| self.asked(&request));
-        match author::decide(policy, self.address, &request) {
+        let verdict = author::decide(policy, self.address, &request);
+        self.follow(policy, &request, verdict, line)
+    }
+
+    fn follow(
+        &mut self,
+        policy: &Policy,
+        request: &AuthorRequest<'_>,
+        verdict: Verdict,
+        line: Option<String>,
+    ) -> Step {
+        match verdict {
             Verdict::Decided(decision) => decided(decision, line),
-            Verdict::Ask(errand) => self.send(policy, &request, errand, line),
+            Verdict::Ask(errand) => self.send(policy, request, errand, line),
+            Verdict::Search(search) => {
+                let mut kept = Vec::new();
+                if request.encode(&mut kept).is_err() {
+                    return decided(Decision::error(""), line);
+                }
+                self.state = State::Searching {
+                    request: kept,
+                    length: search.len(),
+                    line,
+                };
+                Step::Need(Effect::Search(search))
+            }
+        }
+    }
+
+    /// What a command's rules say, of which nobody could tell at once.
+    pub(super) fn found(
+        &mut self,
+        policy: &Policy,
+        request: &[u8],
+        length: usize,
+        line: Option<String>,
+        done: &Done,
+    ) -> Step {
+        match (AuthorRequest::decode(request), done) {
+            (Ok(request), Done::Found(permitted)) => {
+                let verdict = author::reconsider(policy, *permitted, &request);
+                self.follow(policy, &request, verdict, line)
+            }
+            (Ok(request), _) => {
+                let why = format!(
+                    "authorization error: user={} device={} reason='the expressions of its \
+                     rules are too much for a command of {length} bytes, make them simpler or fewer'",
+                    Word(request.user),
+                    self.address
+                );
+                let line = line.map_or(why.clone(), |line| format!("{why}\n{line} result=error"));
+                Step::Reply(Reply::Author(Decision::error(TOO_LONG)), Some(line))
+            }
+            (Err(_), _) => decided(Decision::error(TOO_LONG), line),
         }
     }
 

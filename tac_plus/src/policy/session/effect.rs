@@ -9,6 +9,7 @@ use std::time::Duration;
 use tacacs_common::secret::Secret;
 
 use crate::effects::Dialogue;
+use crate::policy::Search;
 use crate::policy::callout::Outcome;
 use crate::policy::draft::Credential;
 use crate::policy::values::Date;
@@ -25,6 +26,8 @@ pub enum Effect {
     Answer(Dialogue, Secret),
     /// Put another password into a file; its result is [`Done::Changed`].
     Change(ChangeRequest),
+    /// Go through rules that take long; its result is [`Done::Found`].
+    Search(Search),
     /// Run a program; its result is [`Done::Ended`].
     Run(Program),
     /// Count an attempt to get in, and wait as long as the attempts before it call
@@ -42,6 +45,8 @@ pub enum Done {
     Pam(PamSays),
     /// What became of a change.
     Changed(Changed),
+    /// Whether the rules permit it.
+    Found(bool),
     /// How a program ended.
     Ended(Outcome),
     /// The answer may be given.

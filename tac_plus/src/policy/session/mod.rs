@@ -158,6 +158,12 @@ enum State {
     Changing {
         login: Login,
     },
+    /// A command's rules are being gone through; the request is encoded.
+    Searching {
+        request: Vec<u8>,
+        length: usize,
+        line: Option<String>,
+    },
     /// A program has its say.
     Program {
         then: Then,
@@ -237,6 +243,11 @@ impl Session {
                 (_, then) => authen(AuthenStatus::Error, then.err()),
             },
             State::Changing { login } => self.changed(&login, &done),
+            State::Searching {
+                request,
+                length,
+                line,
+            } => self.found(policy, &request, length, line, &done),
             State::Program { then, line } => Self::concluded(then, line, done),
             State::Storing => {
                 let status = match done {

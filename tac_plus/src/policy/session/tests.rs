@@ -116,6 +116,7 @@ fn need(effect: Effect) -> String {
             text(request.old.expose()),
             text(request.new.expose())
         ),
+        Effect::Search(_) => "search".to_owned(),
         Effect::Run(program) => {
             let words: Vec<_> = program.words.iter().map(|word| text(word)).collect();
             format!("run {words:?} < {:?}", text(&program.stdin))

@@ -469,6 +469,59 @@ fn a_line_for_a_shell_finds_fields_as_variables_and_never_as_its_own_words() {
 }
 
 #[test]
+fn a_command_whose_rules_take_long_is_decided_later_like_any_other() {
+    let configuration = r#"
+host = 192.0.2.1 { key = "a secret of more than sixteen" }
+logauthor
+user = alone { cmd = show { permit "(a|b)*c$" } }
+user = after { cmd = show { permit "(a|b)*c$" } after authorization "/bin/post $status" }
+"#;
+    let asked = |user: &str| {
+        let mut talk = Talk::with(configuration, ONE);
+        let mut args = ArgumentsBuf::new();
+        for arg in ["service=shell", "cmd=show"] {
+            args.push_raw(arg.as_bytes()).unwrap();
+        }
+        for _ in 0..200 {
+            args.mandatory("cmd-arg", &[b'a'; 200]).unwrap();
+        }
+        let request = AuthorRequest {
+            authen_method: AuthenMethod::TacacsPlus,
+            priv_lvl: PrivLvl::USER,
+            authen_type: AuthenType::Ascii,
+            authen_service: AuthenService::Login,
+            user: user.as_bytes(),
+            port: b"tty1",
+            rem_addr: b"10.9.8.7",
+            args: args.as_arguments(),
+        };
+        let input = Input::Author(request, Version::DEFAULT);
+        assert_eq!(talk.step(input), "search");
+        talk
+    };
+    for (done, status, log) in [
+        (Done::Found(true), "PASS_ADD | ", "result=accepted"),
+        (Done::Found(false), "FAIL | ", "result=rejected"),
+        (
+            Done::Failed,
+            "ERROR | authorization error: ",
+            "result=error",
+        ),
+    ] {
+        let answer = asked("alone").told(done);
+        assert!(
+            answer.starts_with(status) && answer.ends_with(log),
+            "{answer}"
+        );
+    }
+    let program = asked("after").told(Done::Found(true));
+    assert!(
+        program.starts_with(r#"run ["/bin/post", "pass"] < "service=shell\ncmd=show\ncmd-arg=aaa"#),
+        "{program}"
+    );
+}
+
+#[test]
 fn a_programs_end_is_the_decision_and_one_that_cannot_be_run_is_an_error() {
     let ended = |code| {
         Done::Ended(Outcome {
