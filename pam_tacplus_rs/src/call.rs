@@ -16,6 +16,7 @@ use tacacs_common::{escape, hold_down, identity};
 use crate::entry;
 use crate::handle::{Handle, Item, Level, Memory};
 use crate::outcome::{End, Phase};
+use crate::resolve;
 use crate::standing::{Passwd, Standing, is_root, who_is};
 
 /// Where things are on the host, and what time it is: parameters, so that tests
@@ -182,8 +183,9 @@ impl<'a> Call<'a> {
 
     /// A client that goes on with the connection of the phase before, if any.
     pub(crate) fn client<'c>(&mut self, config: &'c Config) -> Client<'c> {
-        let mut client =
-            Client::new(config).with_hold_down(&self.site.hold_down, config.global.hold_down);
+        let mut client = Client::new(config)
+            .with_hold_down(&self.site.hold_down, config.global.hold_down)
+            .resolving_by(resolve::within);
         if let Some(connection) = self.memory.connection.take() {
             client.resume(connection);
         }

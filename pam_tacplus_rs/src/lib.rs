@@ -15,6 +15,7 @@
 //! | `process` | since when the program runs |
 //! | `record` | the session record under `/run/tacplus/sessions` |
 //! | `passwd` | chauthtok |
+//! | `resolve` | the addresses of a server's name, within a limit |
 //! | `outcome` | the table from how a phase ended to its PAM code |
 
 #![cfg_attr(
@@ -35,6 +36,7 @@ mod outcome;
 mod passwd;
 mod process;
 mod record;
+mod resolve;
 mod session;
 mod standing;
 mod talk;

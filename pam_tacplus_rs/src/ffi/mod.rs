@@ -6,6 +6,7 @@
 
 mod libpam;
 mod live;
+mod spawn;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +15,7 @@ use std::sync::Once;
 
 use libpam::PamHandle;
 use live::Live;
+pub(crate) use spawn::spawn;
 
 use crate::call::{Call, Site};
 use crate::handle::{Handle, Level, Memory};

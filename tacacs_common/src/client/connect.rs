@@ -4,7 +4,7 @@
 //! write raises SIGPIPE; a descriptor that somebody else closed and reused is left alone.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Trouble;
 use super::budget::Wait;
+use super::resolve::{self, Resolver};
 use crate::config::{Address, Server, Source};
 
 /// The account that the agent runs as.
@@ -40,8 +41,12 @@ pub trait Transport: Read + Write + AsFd + Send {
     fn abandon(self: Box<Self>);
 }
 
-/// Connects to a server.
-pub(super) fn connect(server: &Server, wait: &Wait) -> Result<Box<dyn Transport>, Trouble> {
+/// Connects to a server. `resolver` is asked for the addresses of a name.
+pub(super) fn connect(
+    server: &Server,
+    wait: &Wait,
+    resolver: Option<Resolver>,
+) -> Result<Box<dyn Transport>, Trouble> {
     if server.tls.is_some() {
         return Err(Trouble::NoTlsHere);
     }
@@ -49,16 +54,7 @@ pub(super) fn connect(server: &Server, wait: &Wait) -> Result<Box<dyn Transport>
         Address::Unix(path) => connect_unix(path, server, wait)?,
         Address::Ip(address) => connect_tcp(&[*address], server, wait)?,
         Address::Name { host, port } => {
-            // The resolver has no time limit of its own; literal addresses do
-            // not need it.
-            let addresses: Vec<SocketAddr> = (host.as_str(), *port)
-                .to_socket_addrs()
-                .map_err(Trouble::Resolve)?
-                .collect();
-            // A slow resolver says nothing about the server.
-            if wait.remaining().is_none() {
-                return Err(Trouble::Resolve(io::ErrorKind::TimedOut.into()));
-            }
+            let addresses = resolve::addresses(host, *port, server, wait, resolver)?;
             connect_tcp(&addresses, server, wait)?
         }
     };
@@ -97,16 +93,21 @@ fn connect_unix(path: &Path, server: &Server, wait: &Wait) -> Result<Socket, Tro
     }
 }
 
-/// The end of a wait for a connection that began at `begun`. It speaks against the
-/// server only if there was time for an answer: a setuid program can be stopped by
-/// its caller, and the deadline may have left next to nothing.
+/// The end of a wait for a connection that began at `begun`.
 fn timed_out(begun: Instant, server: &Server, wait: &Wait) -> Trouble {
-    // Not all of it: some went by before the connection began.
+    Trouble::ConnectTimeout {
+        late: is_late(begun, server, wait),
+    }
+}
+
+/// Whether a wait that began at `begun` and was in vain says nothing about the server.
+/// It does only if there was time for an answer: a setuid program can be stopped by
+/// its caller, and the deadline may have left next to nothing.
+pub(super) fn is_late(begun: Instant, server: &Server, wait: &Wait) -> bool {
+    // Not all of it: some went by before the wait began.
     let most = server.timeout.mul_f32(0.75);
     let fair = begun.elapsed() >= most.min(FAIR_CHANCE);
-    Trouble::ConnectTimeout {
-        late: !fair || wait.overslept(),
-    }
+    !fair || wait.overslept()
 }
 
 /// Whom passwords may be handed to: root and the agent; an ordinary user's

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::budget::{Budget, Wait};
 use super::connect::{Transport, connect, is_readable, wait_for};
+use super::resolve::Resolver;
 use super::{Trouble, random};
 use crate::config::{Address, Server, SingleConnect};
 use crate::exchange::{NotOurs, Session};
@@ -32,6 +33,7 @@ pub(super) struct Link {
     offer: bool,
     /// Whether a reply has come in the session that runs.
     answered: bool,
+    resolver: Option<Resolver>,
 }
 
 /// How long the reply to a packet may take.
@@ -45,16 +47,20 @@ pub(super) enum ReplyLimit {
 
 impl Link {
     /// Connects, reading the secret first: without it nothing is sent.
-    pub(super) fn open(server: &Server, budget: &mut Budget) -> Result<Self, Trouble> {
+    pub(super) fn open(
+        server: &Server,
+        budget: &mut Budget,
+        resolver: Option<Resolver>,
+    ) -> Result<Self, Trouble> {
         let secret = server.secret().map_err(Trouble::Config)?;
         let is_protected = server.tls.is_some() || matches!(server.address, Address::Unix(_));
         if secret.is_none() && !is_protected {
             return Err(Trouble::NoSecret);
         }
         let begun = Instant::now();
-        let connected = budget.spend(server.timeout, |wait| connect(server, wait));
-        if let Err(Trouble::Resolve(_)) = connected {
-            // The resolver knows no limits, and what it used is used.
+        let connected = budget.spend(server.timeout, |wait| connect(server, wait, resolver));
+        if let Err(Trouble::Resolve(_) | Trouble::ResolveTimeout { .. }) = connected {
+            // A resolver may know no limits, and what it used is used.
             budget.take(begun.elapsed().saturating_sub(server.timeout));
         }
         let transport = connected?;
@@ -66,7 +72,13 @@ impl Link {
             single_connect: false,
             offer: server.single_connect == SingleConnect::Auto,
             answered: false,
+            resolver,
         })
+    }
+
+    /// Who was asked for the server's address.
+    pub(super) const fn resolver(&self) -> Option<Resolver> {
+        self.resolver
     }
 
     /// Whether a further session may begin here (RFC 8907 section 4.3).

@@ -8,6 +8,7 @@ mod budget;
 mod connect;
 mod link;
 mod random;
+mod resolve;
 mod trouble;
 mod visit;
 
@@ -20,6 +21,7 @@ use link::{Fault, Link};
 use visit::{Record, Visit, accounted, authenticate_at, authorized, challenge, once, unreadable};
 
 pub use connect::Transport;
+pub use resolve::Resolver;
 pub use trouble::Trouble;
 
 use crate::config::{Address, AgentFallback, Config, Roles, Server};
@@ -97,6 +99,7 @@ pub struct Client<'c> {
     kept: Option<Connection>,
     troubles: Vec<(String, Trouble)>,
     in_vain: Option<Duration>,
+    resolver: Option<Resolver>,
 }
 
 impl<'c> Client<'c> {
@@ -113,6 +116,7 @@ impl<'c> Client<'c> {
             kept: None,
             troubles: Vec::new(),
             in_vain: None,
+            resolver: None,
         }
     }
 
@@ -120,6 +124,14 @@ impl<'c> Client<'c> {
     #[must_use]
     pub fn with_hold_down(mut self, path: &Path, hold: Duration) -> Self {
         self.hold_down = HoldDown::new(path, hold);
+        self
+    }
+
+    /// Looks the names of servers up by `resolver`, which keeps a limit: the process's own
+    /// resolver does not.
+    #[must_use]
+    pub fn resolving_by(mut self, resolver: Resolver) -> Self {
+        self.resolver = Some(resolver);
         self
     }
 
@@ -313,7 +325,7 @@ impl<'c> Client<'c> {
                 return result;
             }
         }
-        match Link::open(server, budget) {
+        match Link::open(server, budget, self.resolver) {
             Err(trouble) => Visit::Next(trouble),
             Ok(mut link) => {
                 let result = visit(&mut link, server, budget);

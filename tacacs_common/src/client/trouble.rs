@@ -13,6 +13,11 @@ use crate::packet::Error;
 pub enum Trouble {
     /// Its name has no address now.
     Resolve(io::Error),
+    /// No answer within the limit to what addresses its name has.
+    ResolveTimeout {
+        /// As for [`ConnectTimeout`](Self::ConnectTimeout), or it is not known.
+        late: bool,
+    },
     /// It could not be connected to.
     Connect(io::Error),
     /// No connection within the limit.
@@ -71,7 +76,7 @@ impl Trouble {
     pub(super) fn holds_down(&self) -> bool {
         match self {
             Self::Connect(_) | Self::WrongSecret(_) => true,
-            Self::ConnectTimeout { late } => !late,
+            Self::ConnectTimeout { late } | Self::ResolveTimeout { late } => !late,
             Self::Io(error) => error.kind() == io::ErrorKind::ConnectionReset,
             _ => false,
         }
@@ -82,6 +87,9 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resolve(error) => write!(f, "its name cannot be resolved: {error}"),
+            Self::ResolveTimeout { .. } => {
+                f.write_str("its name cannot be resolved: no answer in time")
+            }
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
             Self::ConnectTimeout { .. } => f.write_str("cannot connect: no answer in time"),
             Self::Local(what, error) => write!(f, "{what}: {error}"),

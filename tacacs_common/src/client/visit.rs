@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::budget::Budget;
 use super::link::{Fault, Link, LinkSession, ReplyLimit};
+use super::resolve::Resolver;
 use super::{Accepted, Authorized, Trouble, Way, connect, random};
 use crate::config::Server;
 use crate::escape;
@@ -97,6 +98,7 @@ pub(super) fn authenticate_at(
     } else {
         ReplyLimit::Quick
     };
+    let resolver = link.resolver();
     let started = Authentication::start(who, how, |start, version| {
         let mut session = link.session(PacketType::Authen, version)?;
         let body = session.ask(start, limit, server.timeout, budget)?;
@@ -125,7 +127,8 @@ pub(super) fn authenticate_at(
         };
         // Unreachable would let whoever waits long enough go on to what the host does
         // without servers, for which a second factor may not be needed.
-        if session.is_over() && asked.elapsed() >= server.timeout && is_alive(server, budget) {
+        let too_slow = session.is_over() && asked.elapsed() >= server.timeout;
+        if too_slow && is_alive(server, budget, resolver) {
             return Visit::deny(DenyReason::TooSlow, b"");
         }
         let next = AuthenContinue {
@@ -147,9 +150,11 @@ pub(super) fn authenticate_at(
 }
 
 /// Whether the server takes connections.
-fn is_alive(server: &Server, budget: &mut Budget) -> bool {
+fn is_alive(server: &Server, budget: &mut Budget, resolver: Option<Resolver>) -> bool {
     budget
-        .spend(server.timeout, |wait| connect::connect(server, wait))
+        .spend(server.timeout, |wait| {
+            connect::connect(server, wait, resolver)
+        })
         .is_ok()
 }
 

@@ -169,7 +169,10 @@ keys! {
         "address"("192.0.2.10:49"), Addr, "", s.address = Some(address(v)?),
             "IPv4 address, IPv6 address, name, or unix:/path",
             "A port follows after a colon, and an IPv6 address then stands in brackets: [2001:db8::1]:49. Without it \
-                the port is 49, or 300 with tls.";
+                the port is 49, or 300 with tls. A name is looked up anew for each connection, and lookups of users \
+                ask no server that is given by one. While DNS is dead so is this server: a login waits for timeout \
+                and deadline and no longer, but su and passwd for as long as resolv.conf(5) lets them (options \
+                timeout:1 attempts:1 there, or a line in /etc/hosts). So write addresses if you can.";
         "secret_file"("/etc/tacplus/primary.secret"), Path, "", s.secret_file = Some(path(v)?),
             "file that holds the shared secret",
             "One line, of 16 characters or more. The file belongs to root and has mode 0600, or 0640 for the group \

@@ -1,0 +1,84 @@
+//! Starts a program beside the host's own.
+//!
+//! Owns posix_spawn(3): no copy of the host's memory, no code of ours between fork and
+//! exec, so it is safe whatever threads and locks the host has. Must never start
+//! anything in the host's environment, which may be the caller's of a setuid program.
+
+use std::ffi::{CStr, c_char};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+use libc::{STDERR_FILENO, STDIN_FILENO, STDOUT_FILENO};
+use rustix::process::Pid;
+
+/// Starts the program at `path` with an empty environment, `stdout` as its standard
+/// output, nothing to read and nowhere to complain.
+pub(crate) fn spawn(path: &CStr, args: [&CStr; 3], stdout: BorrowedFd<'_>) -> io::Result<Pid> {
+    let actions = Actions::new(stdout)?;
+    let [name, first, second] = args.map(|arg| arg.as_ptr().cast_mut());
+    let argv: [*mut c_char; 4] = [name, first, second, ptr::null_mut()];
+    let environment: [*mut c_char; 1] = [ptr::null_mut()];
+    let mut pid = 0;
+    // SAFETY: the strings end with NUL and the lists with a null pointer; all of them
+    // outlive the call, which copies nothing back but the process id. It does not write
+    // to the strings: their type is a tradition of exec.
+    let error = unsafe {
+        libc::posix_spawn(
+            &raw mut pid,
+            path.as_ptr(),
+            &raw const actions.0,
+            ptr::null(),
+            argv.as_ptr(),
+            environment.as_ptr(),
+        )
+    };
+    done(error)?;
+    Pid::from_raw(pid).ok_or_else(|| io::ErrorKind::Other.into())
+}
+
+/// What happens to descriptors between fork and exec.
+struct Actions(libc::posix_spawn_file_actions_t);
+
+impl Actions {
+    fn new(stdout: BorrowedFd<'_>) -> io::Result<Self> {
+        let mut actions = MaybeUninit::uninit();
+        // SAFETY: the C library fills in what it is given the address of.
+        done(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
+        // SAFETY: it said that it did.
+        let mut actions = Self(unsafe { actions.assume_init() });
+        // First, for where the host has closed its own 0 to 2 it may be one of them.
+        let fd = stdout.as_raw_fd();
+        // SAFETY: an initialised list; numbers are all that it is given.
+        done(unsafe {
+            libc::posix_spawn_file_actions_adddup2(&raw mut actions.0, fd, STDOUT_FILENO)
+        })?;
+        for (fd, flags) in [
+            (STDIN_FILENO, libc::O_RDONLY),
+            (STDERR_FILENO, libc::O_WRONLY),
+        ] {
+            let path = c"/dev/null".as_ptr();
+            // SAFETY: an initialised list; the C library copies the path.
+            done(unsafe {
+                libc::posix_spawn_file_actions_addopen(&raw mut actions.0, fd, path, flags, 0)
+            })?;
+        }
+        Ok(actions)
+    }
+}
+
+impl Drop for Actions {
+    fn drop(&mut self) {
+        // SAFETY: it was initialised, and nobody uses it after this.
+        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+    }
+}
+
+/// These functions return their error and leave errno alone.
+fn done(error: i32) -> io::Result<()> {
+    match error {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}

@@ -1,0 +1,184 @@
+//! The addresses of a server's name, within a limit.
+//!
+//! getaddrinfo(3) cannot be interrupted: with a dead name server it holds a login for as
+//! long as resolv.conf(5) has it wait, again and again. So getent(1) calls it, in a
+//! process of its own that is killed when the time is up.
+//!
+//! Owns that process until it is reaped. Must never touch another one: this is somebody
+//! else's process, which may have children and reap them as it likes.
+
+use std::ffi::{CStr, CString};
+use std::io::{self, PipeReader, Read};
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, geteuid, getuid, kill_process, waitpid};
+
+use crate::ffi::spawn;
+
+/// Part of the C library, whose resolver it asks as this process would.
+const GETENT: &CStr = c"/usr/bin/getent";
+
+/// More than any server has addresses.
+const LONGEST: usize = 16 * 1024;
+
+/// Its exit code for a name that has no address.
+const NOT_FOUND: i32 = 2;
+
+/// Asks getent(1). `None`: it cannot be asked, so this process may resolve by itself.
+pub(crate) fn within(name: &str, limit: Duration) -> Option<io::Result<Vec<IpAddr>>> {
+    // The caller of a setuid program may kill its children. Nobody must be able to make
+    // a server unreachable that way.
+    if getuid() != geteuid() {
+        return None;
+    }
+    let name = CString::new(name).ok()?;
+    ask(GETENT, [c"getent", c"ahosts", &name], limit)
+}
+
+fn ask(program: &CStr, args: [&CStr; 3], limit: Duration) -> Option<io::Result<Vec<IpAddr>>> {
+    let end = Instant::now().checked_add(limit)?;
+    let (out, stdout) = io::pipe().ok()?;
+    let child = spawn(program, args, stdout.as_fd()).ok()?;
+    // Only the child's copy is left, so that its end is the end of the file.
+    drop(stdout);
+    let text = read(out, end);
+    if text.is_err() {
+        // It was still writing: whatever reaps children here has not reaped it yet, and
+        // the number is its own.
+        let _ = kill_process(child, Signal::KILL);
+    }
+    let code = reap(child);
+    match text {
+        Ok(text) => answer(&text, code),
+        Err(error) => Some(Err(error)),
+    }
+}
+
+/// The exit code of a child that is at its end. `None` if it was killed, or reaped by
+/// somebody else: a host may ignore SIGCHLD, or wait for any child.
+fn reap(child: Pid) -> Option<i32> {
+    loop {
+        match waitpid(Some(child), WaitOptions::empty()) {
+            Err(Errno::INTR) => {}
+            ended => return ended.ok()??.1.exit_status(),
+        }
+    }
+}
+
+/// What it printed, and its exit code.
+fn answer(text: &[u8], code: Option<i32>) -> Option<io::Result<Vec<IpAddr>>> {
+    let text = String::from_utf8_lossy(text);
+    let addresses: Vec<IpAddr> = text.lines().filter_map(address).collect();
+    match code {
+        _ if !addresses.is_empty() => Some(Ok(addresses)),
+        Some(NOT_FOUND) | None => Some(Err(io::Error::other("it has no address now"))),
+        // Not what getent does: another program, or it cannot run here.
+        Some(_) => None,
+    }
+}
+
+/// One of each address: it comes once more for every other type of socket.
+fn address(line: &str) -> Option<IpAddr> {
+    let mut words = line.split_whitespace();
+    let address = words.next()?.parse().ok()?;
+    (words.next() == Some("STREAM")).then_some(address)
+}
+
+fn read(mut out: PipeReader, end: Instant) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut part = [0; 1024];
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let limit = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&out, PollFlags::IN)], Some(&limit)) {
+            Ok(0) | Err(Errno::INTR) if left.is_zero() => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Ok(0) | Err(Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match out.read(&mut part) {
+            Ok(0) => return Ok(text),
+            Ok(count) => text.extend_from_slice(part.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if text.len() > LONGEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// What comes of a line of shell in getent's place.
+    fn asked(line: &str, limit: Duration) -> Option<io::Result<Vec<IpAddr>>> {
+        let line = CString::new(line).unwrap();
+        ask(c"/bin/sh", [c"sh", c"-c", &line], limit)
+    }
+
+    #[test]
+    fn a_name_has_each_of_its_addresses_once() {
+        let addresses = asked(
+            "for type in 'STREAM aaa.example.net' 'DGRAM ' 'RAW '; do
+                echo \"192.0.2.1       $type\"; echo \"2001:db8::1     $type\"
+            done",
+            LONG,
+        );
+        let expected: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+        assert_eq!(addresses.unwrap().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_an_error_and_is_not_asked_for_again() {
+        let error = asked("exit 2", LONG).unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "it has no address now");
+    }
+
+    #[test]
+    fn what_does_not_end_in_time_is_killed() {
+        let begun = Instant::now();
+        let error = asked("exec sleep 60", Duration::from_millis(300))
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(begun.elapsed() < Duration::from_secs(30), "not waited for");
+    }
+
+    #[test]
+    fn output_without_an_end_is_cut_off() {
+        let error = asked("exec cat /dev/zero", LONG).unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn without_getent_the_process_resolves_by_itself() {
+        assert!(ask(c"/nonexistent/getent", [c""; 3], LONG).is_none());
+        assert!(asked("exit 127", LONG).is_none());
+    }
+
+    #[test]
+    fn nothing_of_this_process_reaches_the_other() {
+        let script = "test -z \"$HOME$CARGO_MANIFEST_DIR\" || exit 1
+            test \"$(readlink /proc/self/fd/0)\" = /dev/null || exit 1
+            echo x >&2
+            echo '192.0.2.1 STREAM'";
+        assert_eq!(asked(script, LONG).unwrap().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_system_s_own_getent_knows_this_host() {
+        let addresses = within("localhost", LONG).unwrap().unwrap();
+        assert!(addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
+        assert!(!addresses.is_empty());
+    }
+}

@@ -1,0 +1,107 @@
+//! Servers that are given by their names, and a name server that does not answer.
+
+use std::time::{Duration, Instant};
+
+use e2e::scene::{self, LOCAL_PASSWORD, PASSWORD};
+use e2e::stage::{Builder, Stage};
+use e2e::{Result, Script, Step};
+
+const BY_NAME: &str = "aaa1.example.net:49";
+const SERVER: &str = "127.0.0.1:49";
+
+const NAME_SERVER: &str = "192.0.2.53";
+
+/// As patient as a resolver may be told to be: minutes for a name.
+const RESOLV_CONF: &str = "nameserver 192.0.2.53\noptions timeout:30 attempts:5\n";
+
+fn host(servers: &[&str], global: &str) -> Builder {
+    scene::host(servers, global).file("/etc/nsswitch.conf", 0o644, "hosts: files dns\n")
+}
+
+/// A host whose name server keeps silent.
+fn without_names(servers: &[&str], global: &str) -> Result<Stage> {
+    let stage = host(servers, global)
+        .file("/etc/resolv.conf", 0o644, RESOLV_CONF)
+        .address(NAME_SERVER.parse()?)
+        .start()?;
+    stage.blackhole(NAME_SERVER.parse()?)?;
+    Ok(stage)
+}
+
+#[test]
+fn a_dead_name_server_holds_no_login_beyond_the_deadline() -> Result {
+    let servers = [BY_NAME, "aaa2.example.net:49"];
+    let stage = without_names(&servers, "timeout = 3\ndeadline = 5")?;
+
+    for (login, limit) in [("first", 12), ("second, while they are held down,", 6)] {
+        let begun = Instant::now();
+        let ssh = stage.ssh("alice").password(LOCAL_PASSWORD, "whoami")?;
+        let took = begun.elapsed();
+        assert_eq!(ssh.stdout, "alice\n", "{ssh}{}", stage.logs());
+        let limit = Duration::from_secs(limit);
+        assert!(took < limit, "the {login} took {took:?}\n{}", stage.logs());
+    }
+    stage.wait_for_log("its name cannot be resolved: no answer in time")?;
+    let left = stage.processes();
+    assert!(!left.iter().any(|(_, name)| name == "getent"), "{left:?}");
+    Ok(())
+}
+
+#[test]
+fn a_dead_name_server_leaves_the_servers_that_are_given_by_address() -> Result {
+    let stage = without_names(&[BY_NAME, SERVER], "timeout = 2")?;
+    let peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
+
+    let login = stage.ssh("alice").password(PASSWORD, "whoami")?;
+
+    assert_eq!(login.stdout, "alice\n", "{login}{}", stage.logs());
+    assert_eq!(peer.seen("start")?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_server_is_reached_by_its_name_in_every_way_of_logging_in() -> Result {
+    let stage = host(&[BY_NAME], "")
+        .file(
+            "/etc/hosts",
+            0o644,
+            "127.0.0.1 localhost aaa1.example.net\n",
+        )
+        .start()?;
+    let peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
+
+    let by_password = stage.ssh("alice").password(PASSWORD, "whoami")?;
+    assert_eq!(
+        by_password.stdout,
+        "alice\n",
+        "{by_password}{}",
+        stage.logs()
+    );
+    let dialog = stage.ssh("alice").keyboard_interactive("whoami");
+    let dialog = dialog.answer("Password: ", PASSWORD).run()?;
+    assert_eq!(dialog.stdout, "alice\n", "{dialog}{}", stage.logs());
+    let by_key = stage.ssh("alice").public_key("whoami")?;
+    assert_eq!(by_key.stdout, "alice\n", "{by_key}{}", stage.logs());
+
+    assert_eq!(peer.wait_for("acct", 6)?.len(), 6, "START and STOP of each");
+    Ok(())
+}
+
+#[test]
+fn a_name_is_resolved_where_there_is_no_getent() -> Result {
+    let stage = host(&[BY_NAME], "")
+        .file(
+            "/etc/hosts",
+            0o644,
+            "127.0.0.1 localhost aaa1.example.net\n",
+        )
+        .start()?;
+    stage.sh("rm /usr/bin/getent")?.success()?;
+    let peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
+
+    let login = stage.ssh("alice").password(PASSWORD, "whoami")?;
+
+    assert_eq!(login.stdout, "alice\n", "{login}{}", stage.logs());
+    assert_eq!(peer.seen("start")?.len(), 1);
+    Ok(())
+}
