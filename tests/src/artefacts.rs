@@ -4,6 +4,7 @@
 //! `release` and `module`, or the tests' own when there are none, are taken. Nothing
 //! is built here: `make build` does that.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Where the stage sees what is under test; in the `PATH` of its programs.
@@ -30,6 +31,25 @@ pub(crate) fn built() -> crate::Result<PathBuf> {
 /// The folder with the modules that are under test, as the host sees it.
 pub(crate) fn modules() -> crate::Result<PathBuf> {
     folder("module", "libpam_tacplus.so")
+}
+
+/// A module as it is delivered; `None`, with a word about it, if it is not built: what
+/// the tests' own profile makes is not what a host gets.
+#[must_use]
+pub fn module(file: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("TACPLUS_ARTEFACTS").map(PathBuf::from);
+    let path = folder
+        .unwrap_or_else(|| workspace().join("target/module"))
+        .join(file);
+    if path.is_file() {
+        return Some(path);
+    }
+    let _ = writeln!(
+        std::io::stderr(),
+        "skipped: {} is not built, run `make build`",
+        path.display()
+    );
+    None
 }
 
 /// The folder of a profile, if it has this file.
