@@ -9,20 +9,16 @@ use std::os::unix::ffi::OsStringExt;
 use tacacs_common::escape;
 use tacacs_common::exchange::authen::{Ask, What};
 use tacacs_common::secret::Secret;
-use zeroize::Zeroizing;
+use tacacs_common::terminal;
 
 use crate::args::Authenticate;
 use crate::exit::Failure;
-use crate::terminal;
 
 /// The environment variable with the password.
 pub(crate) const VARIABLE: &str = "TACACS_PLUS_PWD";
 
 /// How often a new password may be mistyped.
 const ATTEMPTS: u32 = 3;
-
-/// Longest line that is read from standard input.
-const LINE: usize = 4096;
 
 /// The answers of one authentication.
 pub(crate) struct Answers<'a> {
@@ -124,7 +120,7 @@ impl<'a> Answers<'a> {
 
     fn next(&mut self, prompt: &str, echo: bool) -> Result<Secret, Failure> {
         if self.from_stdin {
-            return line_of_stdin().map_err(|error| {
+            return terminal::read_line(io::stdin()).map_err(|error| {
                 let asked = escape::line(prompt.as_bytes());
                 Failure::usage(format!(
                     "no line on standard input answers '{asked}': {error}"
@@ -143,22 +139,4 @@ impl<'a> Answers<'a> {
             ))
         })
     }
-}
-
-/// Reads byte by byte, so that no buffer keeps what follows.
-fn line_of_stdin() -> io::Result<Secret> {
-    let stdin = io::stdin();
-    let mut line = Zeroizing::new(Vec::with_capacity(LINE));
-    let mut byte = [0];
-    while line.last() != Some(&b'\n') {
-        if line.len() == LINE {
-            return Err(io::Error::other("the line is too long"));
-        }
-        match rustix::io::retry_on_intr(|| rustix::io::read(&stdin, &mut byte))? {
-            0 if line.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
-            0 => break,
-            _ => line.extend_from_slice(&byte),
-        }
-    }
-    Ok(Secret::from_slice(terminal::without_line_end(&line)))
 }

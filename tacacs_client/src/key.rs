@@ -8,10 +8,10 @@ use std::path::Path;
 
 use tacacs_common::config::{Address, SecretSource, Server};
 use tacacs_common::secret::Secret;
+use tacacs_common::terminal;
 
 use crate::args::{Common, Hidden};
 use crate::exit::Failure;
-use crate::terminal;
 use crate::warn;
 
 /// The environment variable with the shared secret.

@@ -27,7 +27,6 @@ mod output;
 mod report;
 mod servers;
 mod sys;
-mod terminal;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -48,12 +47,7 @@ pub fn client() -> ExitCode {
         Err(error) => return usage(&error),
     };
     hide_secrets(&cli);
-    run(&cli)
-        .unwrap_or_else(|failure| {
-            output::tell(NAME, &failure.text);
-            failure.exit
-        })
-        .into()
+    ended(NAME, run(&cli))
 }
 
 fn run(cli: &Cli) -> Result<Exit, Failure> {
@@ -71,6 +65,15 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
 /// The program `tacplus`.
 pub fn admin() -> ExitCode {
     admin::main()
+}
+
+/// Says why a program failed, if it did, and gives its exit code.
+fn ended(name: &str, result: Result<Exit, Failure>) -> ExitCode {
+    let exit = result.unwrap_or_else(|failure| {
+        output::tell(name, &failure.text);
+        failure.exit
+    });
+    exit.into()
 }
 
 /// Prints what clap has to say: an error, or the help that was asked for.

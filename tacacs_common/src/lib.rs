@@ -16,6 +16,7 @@
 //! | [`secret`] | memory of secrets and passwords |
 //! | [`spool`] | accounting records that no server has taken yet |
 //! | [`statefile`] | small files under root's folders: trust, replace, lock |
+//! | [`terminal`] | questions of programs to the person at the terminal |
 #![forbid(unsafe_code)]
 
 pub mod chap;
@@ -31,3 +32,4 @@ pub mod packet;
 pub mod secret;
 pub mod spool;
 pub mod statefile;
+pub mod terminal;

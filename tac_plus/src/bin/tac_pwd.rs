@@ -4,16 +4,13 @@
 //! password from the command line, where everybody on the host can read it.
 
 use std::ffi::CStr;
-use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tac_plus::crypt;
 use tacacs_common::secret::Secret;
-use zeroize::Zeroizing;
+use tacacs_common::terminal;
 
 /// What crypt(3) takes is shorter.
 const LONGEST: usize = 512;
@@ -132,70 +129,22 @@ fn is_salt(salt: &str) -> bool {
 fn ask() -> io::Result<Secret> {
     let stdin = io::stdin();
     let password = if stdin.is_terminal() {
-        let first = ask_hidden("Password: ")?;
-        let again = ask_hidden("Again: ")?;
+        let first = terminal::ask_hidden("Password: ")?;
+        let again = terminal::ask_hidden("Again: ")?;
         if first.expose() != again.expose() {
             return Err(io::Error::other("they are not the same"));
         }
         first
     } else {
-        read_line(&stdin)?
+        match terminal::read_line(&stdin) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Secret::new(Vec::new()),
+            line => line?,
+        }
     };
     match password.len() {
         0 => Err(io::Error::other("it is empty")),
         LONGEST.. => Err(io::Error::other("it is longer than crypt(3) takes")),
         _ => Ok(password),
-    }
-}
-
-fn ask_hidden(prompt: &str) -> io::Result<Secret> {
-    let terminal = File::options().read(true).write(true).open("/dev/tty")?;
-    // Before the prompt: who answers it at once must not be shown either.
-    let silence = Silence::begin(&terminal)?;
-    (&terminal).write_all(prompt.as_bytes())?;
-    let answer = read_line(&terminal);
-    drop(silence);
-    answer
-}
-
-/// The first line, read into memory that is wiped.
-fn read_line(input: impl AsFd) -> io::Result<Secret> {
-    let mut line = Zeroizing::new([0; LONGEST + 2]);
-    let mut length = 0;
-    while let Some(rest) = line.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        let count = rustix::io::read(&input, &mut *rest)?;
-        let ended = rest.iter().take(count).any(|byte| *byte == b'\n');
-        length += count;
-        if ended || count == 0 {
-            break;
-        }
-    }
-    let text = line.get(..length).unwrap_or_default();
-    let text = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    Ok(Secret::from_slice(text.strip_suffix(b"\r").unwrap_or(text)))
-}
-
-/// A terminal that does not show what is typed, until this goes.
-struct Silence<'t> {
-    terminal: &'t File,
-    before: Termios,
-}
-
-impl<'t> Silence<'t> {
-    /// What was typed before the question is thrown away: it was shown.
-    fn begin(terminal: &'t File) -> io::Result<Self> {
-        let before = tcgetattr(terminal)?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        silent.local_modes.insert(LocalModes::ECHONL);
-        tcsetattr(terminal.as_fd(), OptionalActions::Flush, &silent)?;
-        Ok(Self { terminal, before })
-    }
-}
-
-impl Drop for Silence<'_> {
-    fn drop(&mut self) {
-        let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
     }
 }
 

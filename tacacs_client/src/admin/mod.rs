@@ -14,7 +14,7 @@ use tacacs_common::config;
 use tacacs_common::spool::ROOT;
 
 use crate::exit::{Exit, Failure};
-use crate::{output, sys, usage};
+use crate::{ended, sys, usage};
 
 const NAME: &str = "tacplus";
 
@@ -80,12 +80,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    run(&cli)
-        .unwrap_or_else(|failure| {
-            output::tell(NAME, &failure.text);
-            failure.exit
-        })
-        .into()
+    ended(NAME, run(&cli))
 }
 
 fn run(cli: &Cli) -> Result<Exit, Failure> {
