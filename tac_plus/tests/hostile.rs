@@ -9,25 +9,16 @@
 
 mod common;
 
-use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::certificates::{Authority, Secured};
-use common::{CONFIGURATION, Server, V0, V1, Wire, arguments, author, pap, start};
-use socket2::{Domain, Protocol, Socket, Type};
+use common::watch::Watch;
+use common::{CONFIGURATION, Over, Server, V0, V1, Wire, arguments, author, pap, start};
 use tacacs_common::packet::AuthenType;
-
-/// Another host: connections of one address are limited in number.
-fn connect_from(from: [u8; 4], server: SocketAddr) -> std::io::Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::from(from)), 0);
-    socket.bind(&address.into())?;
-    socket.connect(&server.into())?;
-    Ok(socket.into())
-}
 
 /// A server that knows every address, for a test with many.
 fn everybody() -> Server {
@@ -35,25 +26,30 @@ fn everybody() -> Server {
     Server::start(&configuration)
 }
 
+/// The most that may be resident at any moment, in KB.
+const MEMORY: u64 = 60_000;
+
 /// Runs something bad while a good client logs in over and over, each time within a
 /// time that no person would notice.
 fn beside_a_good_client(server: &Server, harm: impl FnOnce()) {
     let (over, logins) = (AtomicBool::new(false), AtomicU32::new(0));
-    let address = server.address;
+    let (address, process) = (server.address, server.process());
     thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) || logins.load(Ordering::Relaxed) == 0 {
-                let begin = Instant::now();
+                let watch = Watch::start(process);
                 let mut wire = Wire::new(TcpStream::connect(address).unwrap());
                 assert_eq!(wire.start(&pap("alice", "alice-pap")), "PASS \"\"");
-                assert!(begin.elapsed() < Duration::from_secs(5));
+                let waited = watch.elapsed();
+                assert!(waited < Duration::from_secs(5), "{waited:?}");
                 logins.fetch_add(1, Ordering::Relaxed);
             }
         });
+        let _over = Over(&over);
         harm();
-        over.store(true, Ordering::Relaxed);
     });
-    assert!(server.resident_kb() < 60_000, "{} KB", server.resident_kb());
+    let peak = server.peak_resident_kb();
+    assert!(peak < MEMORY, "{peak} KB");
 }
 
 #[test]
@@ -77,7 +73,7 @@ fn thousands_of_half_open_packets_and_dialogues_leave_room_for_a_good_client() {
         header.splice(8..12, 65_536u32.to_be_bytes());
         for number in 0..900u32 {
             let [_, _, high, low] = (number / 100 + 1).to_be_bytes();
-            let mut stream = connect_from([127, 1, high, low], server.address).unwrap();
+            let mut stream = server.connect_from([127, 1, high, low]);
             let bytes = match number % 3 {
                 0 => &header[..],
                 1 => &header[..7],
@@ -95,7 +91,7 @@ fn hundreds_of_wrong_secrets_closed_without_reading_hold_nobody_up() {
     beside_a_good_client(&server, || {
         for number in 0..300u32 {
             let [_, _, high, low] = (number % 50 + 1).to_be_bytes();
-            let mut stream = connect_from([127, 2, high, low], server.address).unwrap();
+            let mut stream = server.connect_from([127, 2, high, low]);
             for _ in 0..20 {
                 let request = common::packet(b"wrong", 1, 1, V1, true, &pap("alice", "alice-pap"));
                 // The server may have hung up already.
@@ -114,16 +110,16 @@ fn hundreds_of_wrong_secrets_closed_without_reading_hold_nobody_up() {
 fn replies_that_nobody_reads_stop_their_own_connection_only() {
     let server = everybody();
     beside_a_good_client(&server, || {
+        let secret = common::SECRET.as_bytes();
+        let many: Vec<u8> = (0..2000)
+            .flat_map(|id| common::packet(secret, id, 1, V1, true, &pap("alice", "alice-pap")))
+            .collect();
         let mut streams = Vec::new();
         for _ in 0..20 {
             let mut stream = TcpStream::connect(server.address).unwrap();
             stream
                 .set_write_timeout(Some(Duration::from_millis(200)))
                 .unwrap();
-            let secret = common::SECRET.as_bytes();
-            let many: Vec<u8> = (0..2000)
-                .flat_map(|id| common::packet(secret, id, 1, V1, true, &pap("alice", "alice-pap")))
-                .collect();
             // Until the server has stopped to read, or the end.
             for _ in 0..20 {
                 if stream.write_all(&many).is_err() {
@@ -171,6 +167,54 @@ fn commands_that_take_their_expressions_long_hold_nobody_up() {
         line.contains("user=carol device=127.0.0.1") && line.contains("make them simpler"),
         "{line}"
     );
+}
+
+#[test]
+fn hundreds_of_packets_that_come_a_byte_at_a_time_are_answered() {
+    let server = everybody();
+    let secret = common::SECRET.as_bytes();
+    let login = common::packet(secret, 1, 1, V1, false, &pap("alice", "alice-pap"));
+    beside_a_good_client(&server, || {
+        let connect = |number: u32| {
+            let [_, _, high, low] = (number + 1).to_be_bytes();
+            Wire::new(server.connect_from([127, 3, high, low]))
+        };
+        let mut wires: Vec<_> = (0..300).map(connect).collect();
+        for byte in &login {
+            for wire in &mut wires {
+                wire.send(&[*byte]);
+            }
+        }
+        for wire in &mut wires {
+            assert_eq!(wire.reply().status(), "PASS");
+        }
+    });
+}
+
+#[test]
+fn bodies_over_the_limit_are_refused_at_their_header_however_much_of_them_comes() {
+    let mut server = everybody();
+    beside_a_good_client(&server, || {
+        let body = vec![7; 256 * 1024];
+        for number in 0..300u32 {
+            let [_, _, high, low] = (number + 1).to_be_bytes();
+            let mut stream = server.connect_from([127, 4, high, low]);
+            stream.set_read_timeout(Some(common::PATIENCE)).unwrap();
+            let length = [65_537, 1 << 20, u32::MAX][number as usize % 3].to_be_bytes();
+            let header = [&[0xc1, 1, 1, 0, 0, 0, 0, 1][..], &length].concat();
+            // The server hangs up in the middle of it.
+            let _ = stream
+                .write_all(&header)
+                .and_then(|()| stream.write_all(&body));
+            let mut answer = Vec::new();
+            match stream.read_to_end(&mut answer) {
+                Ok(_) => {}
+                Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+            }
+            assert_eq!(answer, [], "closed without a reply");
+        }
+    });
+    server.wait_for_line("is over the limit of 65536");
 }
 
 #[test]

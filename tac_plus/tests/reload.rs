@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use common::certificates::{Authority, Secured};
-use common::{CONFIGURATION, Server, V0, V1, acct, arguments, author, pap};
+use common::{CONFIGURATION, Over, Server, V0, V1, acct, arguments, author, pap};
 
 const RELOADS: u32 = 1000;
 
@@ -57,6 +57,7 @@ fn a_thousand_reloads_half_of_them_broken_lose_no_request() {
                 answered.fetch_add(1, Ordering::Relaxed);
             }
         });
+        let _over = Over(&over);
         for number in 0..RELOADS {
             let broken = number % 2 == 0;
             let signal = if number % 4 < 2 { "HUP" } else { "USR1" };
@@ -66,7 +67,6 @@ fn a_thousand_reloads_half_of_them_broken_lose_no_request() {
             let said = server.wait_for_line("configuration ");
             assert_eq!(said.contains("not reloaded"), broken, "{said}");
         }
-        over.store(true, Ordering::Relaxed);
     });
     assert!(answered.into_inner() > RELOADS, "there was a load");
 }

@@ -7,6 +7,8 @@
 
 mod common;
 
+use std::time::Instant;
+
 use common::{CONFIGURATION, SECRET, Server, V1, Wire, pap};
 
 #[test]
@@ -35,36 +37,35 @@ fn a_client_may_use_any_of_its_secrets_and_the_old_one_is_told_of_once() {
 
 #[test]
 fn who_guesses_secrets_is_told_a_few_times_and_then_nothing_while_others_are_served() {
-    let server = Server::start(CONFIGURATION);
-    let from = |address: &str| {
-        let socket = socket2::Socket::new(
-            socket2::Domain::IPV4,
-            socket2::Type::STREAM,
-            Some(socket2::Protocol::TCP),
-        )
-        .unwrap();
-        let address: std::net::SocketAddr = format!("{address}:0").parse().unwrap();
-        socket.bind(&address.into()).unwrap();
-        socket.connect(&server.address.into()).unwrap();
-        Wire::new(socket.into())
-    };
-    let mut errors = 0;
-    for _ in 0..300 {
-        let mut wire = from("127.0.0.2");
-        let request = wire.packet(1, 1, V1, false, &pap("alice", "alice-pap"));
+    let mut server = Server::start(CONFIGURATION);
+    let own_secret = "another-secret-of-32-characters!";
+    let begin = Instant::now();
+    let mut told = Vec::new();
+    for number in 0..300 {
+        let mut wire = Wire::new(server.connect_from([127, 0, 0, 2]));
+        let request = wire.packet(1, 1, V1, true, &pap("alice", "alice-pap"));
         wire.send(&request);
-        wire = wire.with_secret("another-secret-of-32-characters!");
-        match wire.receive() {
-            Some(reply) => {
-                assert_eq!(reply.status(), "ERROR");
-                errors += 1;
-            }
-            None => break,
+        wire = wire.with_secret(own_secret);
+        let reply = wire.receive();
+        if let Some(reply) = &reply {
+            assert_eq!(reply.status(), "ERROR");
+            assert!(wire.is_closed());
+        }
+        told.push(reply.is_some());
+        if number % 10 == 0 {
+            let mut good = server.connect();
+            assert_eq!(good.start(&pap("alice", "alice-pap")), "PASS \"\"");
         }
     }
-    assert!((1..100).contains(&errors), "{errors}");
-    let mut good = from("127.0.0.1");
-    assert_eq!(good.start(&pap("alice", "alice-pap")), "PASS \"\"");
-    let mut still = from("127.0.0.2").with_secret("another-secret-of-32-characters!");
+    let mut still = Wire::new(server.connect_from([127, 0, 0, 2])).with_secret(own_secret);
     assert_eq!(still.start(&pap("alice", "alice-pap")), "PASS \"\"");
+    // Ten at once, and one more in ten seconds.
+    let more = begin.elapsed().as_secs() / 10 + 1;
+    let errors = told.iter().filter(|told| **told).count();
+    assert!(told[..10].iter().all(|told| *told), "{told:?}");
+    assert!(errors as u64 <= 10 + more, "{errors}");
+    server.signal("TERM");
+    let lines = server.all_lines();
+    let logged = lines.matches("packet from 127.0.0.2 refused: wrong shared secret");
+    assert_eq!(logged.count(), errors, "{lines}");
 }

@@ -9,6 +9,7 @@
 )]
 
 pub mod certificates;
+pub mod watch;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tacacs_common::obfuscate::Protection;
 use tacacs_common::packet::{
     AcctReply, AcctRequest, Action, ArgumentsBuf, AuthenContinue, AuthenMethod, AuthenReply,
@@ -201,16 +203,34 @@ impl Server {
     }
 
     pub fn resident_kb(&self) -> u64 {
+        self.status_kb("VmRSS:")
+    }
+
+    /// The most that was ever resident.
+    pub fn peak_resident_kb(&self) -> u64 {
+        self.status_kb("VmHWM:")
+    }
+
+    fn status_kb(&self, name: &str) -> u64 {
         let status = self.process_file("status");
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn connect(&self) -> Wire {
         Wire::new(TcpStream::connect(self.address).unwrap())
+    }
+
+    /// As another host of 127/8: connections of one address are limited in number.
+    pub fn connect_from(&self, host: [u8; 4]) -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.bind(&SocketAddr::from((host, 0)).into()).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        socket.into()
     }
 }
 
@@ -219,6 +239,16 @@ impl Drop for Server {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Tells threads that it is over when this goes, also because of a panic: a test that
+/// fails must not wait for them for ever.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
