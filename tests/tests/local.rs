@@ -2,6 +2,7 @@
 //! get in by the host's own rules, whatever the servers or their configuration.
 
 use e2e::scene::{self, LOCAL_PASSWORD, PASSWORD};
+use e2e::stage::SSHD_STACK;
 use e2e::{Result, Script, Step};
 
 const SERVER: &str = "127.0.0.1:49";
@@ -41,5 +42,28 @@ fn a_broken_configuration_never_locks_root_out_and_names_the_line() -> Result {
 
     stage.wait_for_log("tacplus.conf:2: unknown key 'tiemout', did you mean 'timeout'?")?;
     assert_eq!(peer.all()?, []);
+    Ok(())
+}
+
+#[test]
+fn a_broken_configuration_lets_local_users_in_where_every_line_ignores_it() -> Result {
+    let patient = SSHD_STACK
+        .replace(
+            "account  [success=ok",
+            "account  [service_err=ignore success=ok",
+        )
+        .replace(
+            "session  required  pam_tacplus.so",
+            "session  [success=ok ignore=ignore service_err=ignore default=bad] pam_tacplus.so",
+        );
+    assert_eq!(patient.matches("service_err=ignore").count(), 3);
+    let stage = scene::host(&[SERVER], "tiemout = 5")
+        .pam("sshd", &patient)
+        .start()?;
+
+    let local = stage.ssh("alice").password(LOCAL_PASSWORD, "whoami")?;
+    assert_eq!(local.stdout, "alice\n", "{local}{}", stage.logs());
+    let other = stage.ssh("alice").password(PASSWORD, "whoami")?;
+    assert_eq!((other.code, other.stdout.as_str()), (255, ""), "{other}");
     Ok(())
 }
