@@ -154,7 +154,12 @@ fn denied(call: &mut Call<'_>, person: &Person, denial: &Denial) -> End {
 
 /// No server could say; what one said not too long ago may do.
 fn unreachable(call: &mut Call<'_>, config: &Config, person: &Person, why: &Unreachable) -> End {
-    let Some(entry) = entry::offline(call, config, person) else {
+    let entry = if why.provoked {
+        None
+    } else {
+        entry::offline(call, config, person)
+    };
+    let Some(entry) = entry else {
         return call.unreachable(config, person, "authorization", why);
     };
     let reason = call.log_unreachable(why);

@@ -35,6 +35,9 @@ pub(crate) struct Site {
     pub(crate) now: Now,
     /// The same moment as `now.unix`, in milliseconds.
     pub(crate) millis: u64,
+    /// Whoever started this program is not root: may stop it at any moment, and has set
+    /// its limits. What is waited for must not depend on it, nor what is believed.
+    pub(crate) setuid: bool,
 }
 
 /// A moment.
@@ -48,7 +51,7 @@ pub(crate) struct Now {
 
 impl Site {
     /// This host, now.
-    pub(crate) fn host() -> Self {
+    pub(crate) fn host(setuid: bool) -> Self {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let unix = unix.unwrap_or_default();
         Self {
@@ -66,6 +69,7 @@ impl Site {
                 boot: hold_down::boottime(),
             },
             millis: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
+            setuid,
         }
     }
 }
@@ -185,7 +189,11 @@ impl<'a> Call<'a> {
     pub(crate) fn client<'c>(&mut self, config: &'c Config) -> Client<'c> {
         let mut client = Client::new(config)
             .with_hold_down(&self.site.hold_down, config.global.hold_down)
-            .resolving_by(resolve::within);
+            .distrusting_its_caller(self.site.setuid);
+        if !self.site.setuid {
+            // Its caller may kill or stop its children, and a server would seem dead.
+            client = client.resolving_by(resolve::within);
+        }
         if let Some(connection) = self.memory.connection.take() {
             client.resume(connection);
         }
@@ -246,8 +254,10 @@ impl<'a> Call<'a> {
         why: &Unreachable,
     ) -> End {
         let reason = self.log_unreachable(why);
+        let is_refused = why.provoked && matches!(self.phase, Phase::Authenticate | Phase::Account);
         let verdict = match (self.phase, config.global.unreachable) {
             (Phase::Prelim | Phase::Update, _) => "the password is as it was",
+            _ if is_refused => "refused, for this may be the doing of who started this program",
             (_, UnreachablePolicy::Ignore) => {
                 "the rest of the stack decides (unreachable = ignore)"
             }
@@ -257,6 +267,9 @@ impl<'a> Call<'a> {
             Level::Error,
             &format!("{what} of {}: {reason}; {verdict}", person.name()),
         );
+        if is_refused {
+            return End::Refused;
+        }
         End::Unreachable {
             policy: config.global.unreachable,
             local: person.local,

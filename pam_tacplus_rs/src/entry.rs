@@ -24,6 +24,20 @@ const UNKNOWN_AGE: u64 = 10 * 60 * 1000;
 
 const CHANGED: &[u8] = b"Your rights on this host have changed, log in again";
 
+/// What `su` says, where it has something to store and must not.
+const BY_LOGIN: &[u8] =
+    b"Log in to this host once, by ssh or at its console: your rights are new here";
+
+/// What becomes of a login that a server has approved.
+enum Renewal {
+    /// It goes on.
+    Holds,
+    /// Its program was told of another account.
+    Again,
+    /// There is something to store, and this program stores nothing.
+    ByLogin,
+}
+
 /// Brings the store up to what a server granted. The login goes on only as the store
 /// then says.
 pub(crate) fn learn(
@@ -35,21 +49,25 @@ pub(crate) fn learn(
     if config.mapping.mode == Mode::Local {
         return End::Pass;
     }
-    match renew(call, config, person, granted) {
-        Ok(true) => End::Pass,
-        Ok(false) => {
-            call.log(
-                Level::Notice,
-                &format!("the rights of {} have changed: refused once", person.name()),
-            );
-            talk::tell(call, Note::Error, CHANGED);
-            End::Refused
-        }
+    let (end, words) = match renew(call, config, person, granted) {
+        Ok(Renewal::Holds) => return End::Pass,
+        Ok(Renewal::Again) => ("refused once", CHANGED),
+        Ok(Renewal::ByLogin) => (
+            "refused; a program that its user may stop stores nothing, a login does",
+            BY_LOGIN,
+        ),
         Err(why) => {
             log_failure(call, Level::Error, person, "refused", &why);
-            End::Refused
+            return End::Refused;
         }
-    }
+    };
+    let name = person.name();
+    call.log(
+        Level::Notice,
+        &format!("the rights of {name} have changed: {end}"),
+    );
+    talk::tell(call, Note::Error, words);
+    End::Refused
 }
 
 /// Answers whether the login may go on with what its program was told about the user.
@@ -58,7 +76,7 @@ fn renew(
     config: &Config,
     person: &Person,
     granted: &Granted,
-) -> Result<bool, Unmapped> {
+) -> Result<Renewal, Unmapped> {
     let (site, mapping) = (call.site, &config.mapping);
     let host = Host {
         passwd: &site.passwd,
@@ -81,13 +99,20 @@ fn renew(
     entry.changed = site.millis;
     let old = store.by_name(person.user.as_bytes())?;
     not_elsewhere(call, mapping, old.as_ref(), &entry)?;
-    let goes_on = was_told(call, config, &store, old.as_ref(), &entry)?;
+    let end = if was_told(call, config, &store, old.as_ref(), &entry)? {
+        Renewal::Holds
+    } else {
+        Renewal::Again
+    };
     let unchanged = old.as_ref().is_some_and(|old| same_rights(old, &entry));
     let age = old.map_or(u64::MAX, |old| entry.learned.abs_diff(old.learned));
-    if unchanged && (age < RENEWAL || !rustix::process::getuid().is_root()) {
-        // Whoever started a setuid program may stop it at any moment: it is not to hold
-        // the lock for a date.
-        return Ok(goes_on);
+    if unchanged && (age < RENEWAL || site.setuid) {
+        return Ok(end);
+    }
+    if site.setuid {
+        // Its caller could stop it while it holds the lock, for which every login waits, or
+        // let it store tomorrow what a server has said today.
+        return Ok(Renewal::ByLogin);
     }
     let stored = Writer::open(&site.identity)
         .map_err(Unmapped::Store)
@@ -98,7 +123,7 @@ fn renew(
         }
         result => result?,
     }
-    Ok(goes_on)
+    Ok(end)
 }
 
 /// The session would be that of another module's user: of a directory, or of a service
@@ -187,6 +212,11 @@ fn same_rights(old: &Entry, new: &Entry) -> bool {
 /// server approves again. Files keep their owner's name.
 pub(crate) fn disable(call: &Call<'_>, config: &Config, person: &Person) {
     if config.mapping.mode == Mode::Local {
+        return;
+    }
+    if call.site.setuid {
+        // As in `renew`. Who does not want to be disabled would end the program anyway.
+        call.debug(|| "the entry stays until a login is refused".to_owned());
         return;
     }
     let done = stored(call.site, &person.user).and_then(|entry| {

@@ -146,6 +146,7 @@ impl Host {
                 boot: Duration::from_millis(5_500),
             },
             millis: 1_700_000_000_000,
+            setuid: false,
         };
         let handle = Fake {
             user: "alice".to_owned(),

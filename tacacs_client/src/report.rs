@@ -201,11 +201,12 @@ mod tests {
     fn an_error_of_the_server_is_unreachable_and_has_its_own_word() {
         let rows = [
             (Trouble::ServerError("full".to_owned()), "ERROR"),
-            (Trouble::NoReply, "UNREACHABLE"),
+            (Trouble::NoReply { late: false }, "UNREACHABLE"),
         ];
         for (trouble, status) in rows {
             let report = Report::of_unreachable(&Unreachable {
                 tried: vec![("aaa1".to_owned(), trouble)],
+                ..Unreachable::default()
             });
             assert_eq!(
                 (report.status, report.outcome, report.exit),

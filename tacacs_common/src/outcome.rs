@@ -89,6 +89,9 @@ pub struct Unreachable {
     /// Server name and trouble, in the order they were tried. Empty if no server
     /// is configured for this.
     pub tried: Vec<(String, Trouble)>,
+    /// The caller of this setuid program may have brought it about, while the servers
+    /// are well ([`Client::distrusting_its_caller`](crate::client::Client::distrusting_its_caller)).
+    pub provoked: bool,
 }
 
 impl fmt::Display for Unreachable {

@@ -169,7 +169,7 @@ fn silence_and_dripping_bytes_end_at_the_limit() {
             panic!("decided")
         };
         assert!(
-            matches!(unreachable.tried[0].1, Trouble::NoReply),
+            matches!(unreachable.tried[0].1, Trouble::NoReply { .. }),
             "{unreachable}"
         );
         assert!(
@@ -335,7 +335,7 @@ fn a_busy_agent_is_waited_for_as_long_as_the_configuration_says() {
         panic!("decided")
     };
     assert!(
-        matches!(unreachable.tried[0].1, Trouble::NoReply),
+        matches!(unreachable.tried[0].1, Trouble::NoReply { .. }),
         "{unreachable}"
     );
     // The first connection is in the queue still: there is no room for another.

@@ -12,6 +12,8 @@ use crate::outcome::{End, Phase};
 use crate::session;
 use crate::testing::{Host, Say, Server};
 
+mod setuid;
+
 const LEVEL_15: Say = Say::Author(PassAdd, &["priv-lvl=15"]);
 const LEVEL_1: Say = Say::Author(PassAdd, &["priv-lvl=1"]);
 const DENIED: Say = Say::Author(Fail, &[]);

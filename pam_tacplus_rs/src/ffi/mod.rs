@@ -162,7 +162,7 @@ unsafe fn guard(
         .map(std::mem::take)
         .unwrap_or_default();
     let end = catch_unwind(AssertUnwindSafe(|| {
-        let site = Site::host();
+        let site = Site::host(is_setuid());
         let silent = flags & libpam::PAM_SILENT != 0;
         run(&mut Call::new(
             &mut live,
@@ -179,7 +179,7 @@ unsafe fn guard(
         Some(place) => *place = memory,
         // There was no memory to hang on the handle: end what would hang in it.
         None => {
-            let ended = AssertUnwindSafe(|| session::abandon(memory, &Site::host()));
+            let ended = AssertUnwindSafe(|| session::abandon(memory, &Site::host(is_setuid())));
             if let Ok(Some(line)) = catch_unwind(ended) {
                 live.log(Level::Warning, &line);
             }
@@ -223,13 +223,21 @@ unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, _error_sta
     // function, which libpam calls once for it.
     let memory = unsafe { Box::from_raw(data.cast::<Memory>()) };
     let ended = catch_unwind(AssertUnwindSafe(|| {
-        session::abandon(*memory, &Site::host())
+        session::abandon(*memory, &Site::host(is_setuid()))
     }));
     if let Ok(Some(line)) = ended {
         // SAFETY: libpam passes its handle, still whole for the time of the call.
         unsafe { Live::new(pamh) }.log(Level::Warning, &line);
     }
     drop(errno);
+}
+
+/// Whether somebody other than root started this program. sudo takes root's real uid
+/// before it comes here, so the kernel's note of the start is asked too.
+fn is_setuid() -> bool {
+    // SAFETY: getauxval has no preconditions.
+    let started_by = unsafe { libc::getauxval(libc::AT_UID) };
+    started_by != 0 || !rustix::process::getuid().is_root()
 }
 
 /// The words of the PAM line. What is not UTF-8 is no word the configuration

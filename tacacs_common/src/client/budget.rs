@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// process was stopped, or the machine slept.
 const OVERSLEPT: Duration = Duration::from_secs(2);
 
+/// A server counts as dead after this much silence, or most of its own `timeout` if
+/// that is shorter: a lost SYN is sent again only after a second (RFC 6298 section 2).
+pub(super) const FAIR_CHANCE: Duration = Duration::from_secs(1);
+
 /// What is left of an operation's `deadline`.
 pub(super) struct Budget {
     left: Duration,
@@ -81,8 +85,18 @@ impl Wait {
             .filter(|left| !left.is_zero())
     }
 
-    pub(super) fn overslept(&self) -> bool {
-        self.elapsed() > self.limit.saturating_add(OVERSLEPT)
+    /// Whether a wait that has ended since `begun` says nothing against a server with
+    /// this `timeout`: a setuid program can be stopped by its caller, and the deadline
+    /// may have left next to nothing.
+    pub(super) fn is_late(&self, begun: Instant, timeout: Duration) -> bool {
+        // Not all of it: some went by before.
+        let fair = timeout.mul_f32(0.75).min(FAIR_CHANCE);
+        begun.elapsed() < fair || self.elapsed() > self.limit.saturating_add(OVERSLEPT)
+    }
+
+    /// When it began.
+    pub(super) const fn begun(&self) -> Instant {
+        self.started
     }
 }
 

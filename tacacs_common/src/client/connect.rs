@@ -27,10 +27,6 @@ const AGENT_USER: &str = "tacplus";
 /// this long (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// A server counts as dead after this much silence, or most of its own `timeout` if
-/// that is shorter: a lost SYN is sent again only after a second (RFC 6298 section 2).
-const FAIR_CHANCE: Duration = Duration::from_secs(1);
-
 /// A connected byte stream that never blocks: the seam where TLS fits in.
 pub trait Transport: Read + Write + AsFd + Send {
     /// Whether the descriptor is still the one that was connected: sshd closes
@@ -96,18 +92,8 @@ fn connect_unix(path: &Path, server: &Server, wait: &Wait) -> Result<Socket, Tro
 /// The end of a wait for a connection that began at `begun`.
 fn timed_out(begun: Instant, server: &Server, wait: &Wait) -> Trouble {
     Trouble::ConnectTimeout {
-        late: is_late(begun, server, wait),
+        late: wait.is_late(begun, server.timeout),
     }
-}
-
-/// Whether a wait that began at `begun` and was in vain says nothing about the server.
-/// It does only if there was time for an answer: a setuid program can be stopped by
-/// its caller, and the deadline may have left next to nothing.
-pub(super) fn is_late(begun: Instant, server: &Server, wait: &Wait) -> bool {
-    // Not all of it: some went by before the wait began.
-    let most = server.timeout.mul_f32(0.75);
-    let fair = begun.elapsed() >= most.min(FAIR_CHANCE);
-    !fair || wait.overslept()
 }
 
 /// Whom passwords may be handed to: root and the agent; an ordinary user's

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use zeroize::Zeroizing;
 
-use super::budget::{Budget, Wait};
+use super::budget::{Budget, FAIR_CHANCE, Wait};
 use super::connect::{Transport, connect, is_readable, wait_for};
 use super::resolve::Resolver;
 use super::{Trouble, random};
@@ -217,7 +217,8 @@ impl LinkSession<'_> {
                 Ok(sent) => out = out.get(sent..).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    wait_for(self.transport.as_fd(), PollFlags::OUT, wait).map_err(slow)?;
+                    wait_for(self.transport.as_fd(), PollFlags::OUT, wait)
+                        .map_err(|error| slow(error, wait))?;
                 }
                 Err(error) => return Err(Trouble::Io(error)),
             }
@@ -259,22 +260,29 @@ impl LinkSession<'_> {
                 Ok(count) => buf = buf.get_mut(count..).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    wait_for(self.transport.as_fd(), PollFlags::IN, wait).map_err(slow)?;
+                    wait_for(self.transport.as_fd(), PollFlags::IN, wait)
+                        .map_err(|error| slow(error, wait))?;
                 }
                 Err(error) => return Err(Trouble::Io(error)),
             }
             if !buf.is_empty() && wait.remaining().is_none() {
-                return Err(Trouble::NoReply);
+                return Err(no_reply(wait));
             }
         }
         Ok(())
     }
 }
 
-fn slow(error: io::Error) -> Trouble {
+fn slow(error: io::Error, wait: &Wait) -> Trouble {
     if error.kind() == io::ErrorKind::TimedOut {
-        Trouble::NoReply
+        no_reply(wait)
     } else {
         Trouble::Io(error)
+    }
+}
+
+fn no_reply(wait: &Wait) -> Trouble {
+    Trouble::NoReply {
+        late: wait.is_late(wait.begun(), FAIR_CHANCE),
     }
 }

@@ -14,7 +14,7 @@ mod visit;
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use budget::Budget;
 use link::{Fault, Link};
@@ -95,6 +95,8 @@ pub struct Client<'c> {
     acct_all: bool,
     /// Whether each server gets its share of the deadline and no more.
     shared_out: bool,
+    /// Whether somebody who may stop this process could make a server seem dead.
+    distrusting: bool,
     hold_down: HoldDown,
     kept: Option<Connection>,
     troubles: Vec<(String, Trouble)>,
@@ -112,6 +114,7 @@ impl<'c> Client<'c> {
             authen_timeout: global.authen_timeout,
             acct_all: global.acct_all,
             shared_out: false,
+            distrusting: false,
             hold_down: HoldDown::new(hold_down::PATH, global.hold_down),
             kept: None,
             troubles: Vec::new(),
@@ -142,6 +145,14 @@ impl<'c> Client<'c> {
     pub fn within(mut self, limit: Duration) -> Self {
         self.deadline = self.deadline.min(limit);
         self.shared_out = true;
+        self
+    }
+
+    /// For a setuid program. What its caller may have brought about holds no server down
+    /// and makes an outcome [provoked](Unreachable::provoked).
+    #[must_use]
+    pub const fn distrusting_its_caller(mut self, setuid: bool) -> Self {
+        self.distrusting = setuid;
         self
     }
 
@@ -252,6 +263,8 @@ impl<'c> Client<'c> {
         let mut unreachable = Unreachable::default();
         let mut accepted = None;
         let mut waiting = order.len();
+        // What the servers before could have used up by themselves.
+        let mut used = Duration::ZERO;
         for (index, is_held) in order {
             let Some(server) = self.servers.get(index).cloned() else {
                 continue;
@@ -259,6 +272,7 @@ impl<'c> Client<'c> {
             if is_held {
                 budget.cap(HELD_DOWN_LIMIT);
             }
+            let begun = Instant::now();
             let visit = if pass_over {
                 Visit::Next(Trouble::HeldDown)
             } else if budget.is_spent() {
@@ -269,6 +283,15 @@ impl<'c> Client<'c> {
                 self.visit(&server, &mut budget, visit)
             };
             waiting = waiting.saturating_sub(1);
+            let provoked = self.distrusting
+                && visit.trouble().is_some_and(|trouble| match trouble {
+                    // A dead server gets no fair chance, nor does one behind many silent ones.
+                    Trouble::ConnectTimeout { .. } | Trouble::NoReply { .. } if is_held => false,
+                    Trouble::NoTime => !is_held && used < self.deadline,
+                    trouble => trouble.may_be_provoked(begun.elapsed()),
+                });
+            unreachable.provoked |= provoked;
+            used = used.saturating_add(server.timeout);
             if is_held && matches!(visit, Visit::Settled(_)) {
                 let _ = self.hold_down.clear(&key(&server));
             }
@@ -287,7 +310,9 @@ impl<'c> Client<'c> {
                     });
                 }
                 Visit::Next(trouble) => {
-                    self.note(&server, &trouble);
+                    if !provoked {
+                        self.note(&server, &trouble);
+                    }
                     unreachable.tried.push((server.name.clone(), trouble));
                 }
                 // The server has answered before, so it is not dead: more likely the

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use super::Trouble;
 use super::budget::Wait;
-use super::connect::is_late;
 use crate::config::Server;
 
 /// Looks a name up within a limit. `TimedOut`: the limit was reached. `None`: it
@@ -33,7 +32,7 @@ pub(super) fn addresses(
         }
         Some(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
             Err(Trouble::ResolveTimeout {
-                late: is_late(begun, server, wait),
+                late: wait.is_late(begun, server.timeout),
             })
         }
         Some(Err(error)) => Err(Trouble::Resolve(error)),

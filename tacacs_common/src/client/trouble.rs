@@ -1,11 +1,21 @@
 //! What can go wrong between a client and one server without being a denial.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit};
 
 use crate::config;
 use crate::exchange::NotOurs;
 use crate::packet::Error;
+
+/// No server in working order ends a connection on which nothing is said before this.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// Descriptors that a resolver may need at once.
+const ROOM: usize = 16;
 
 /// Why a server gave no answer that counts.
 #[derive(Debug)]
@@ -46,7 +56,10 @@ pub enum Trouble {
     /// The server closed the connection before it had answered.
     Closed,
     /// No complete reply in time.
-    NoReply,
+    NoReply {
+        /// As for `ConnectTimeout`.
+        late: bool,
+    },
     /// The reply cannot be read with this secret.
     WrongSecret(Error),
     /// The reply is malformed.
@@ -81,6 +94,44 @@ impl Trouble {
             _ => false,
         }
     }
+
+    /// Whether the caller of a setuid program can bring this about at a server that is
+    /// well: by limits that it inherits, or by stopping it for a part of the time that
+    /// the attempt took.
+    pub(super) fn may_be_provoked(&self, took: Duration) -> bool {
+        use io::ErrorKind as Kind;
+        match self {
+            Self::NoTime => true,
+            // A source address or a device that is away as long as its cable is.
+            Self::Local("source_ip", error) => error.kind() != Kind::AddrNotAvailable,
+            Self::Local("vrf", error) => error.raw_os_error() != Some(libc::ENODEV),
+            Self::Local(..) => true,
+            Self::Config(_) | Self::Resolve(_) => is_confined(),
+            Self::ConnectTimeout { late }
+            | Self::ResolveTimeout { late }
+            | Self::NoReply { late } => *late,
+            Self::Closed => took >= IDLE,
+            Self::Connect(error) | Self::Io(error) => match error.kind() {
+                Kind::ConnectionRefused
+                | Kind::HostUnreachable
+                | Kind::NetworkUnreachable
+                | Kind::NetworkDown
+                | Kind::TimedOut
+                // The socket of an agent that does not run.
+                | Kind::NotFound => false,
+                Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => took >= IDLE,
+                _ => true,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// Whether this process has too little room to open a file or to ask a resolver.
+fn is_confined() -> bool {
+    let limited = |what| getrlimit(what).current.is_some();
+    let files: io::Result<Vec<File>> = (0..ROOM).map(|_| File::open("/")).collect();
+    files.is_err() || limited(Resource::As) || limited(Resource::Data)
 }
 
 impl fmt::Display for Trouble {
@@ -106,7 +157,7 @@ impl fmt::Display for Trouble {
             Self::Closed => f.write_str(
                 "it closed the connection without an answer; is this host one of its clients, with the same secret?",
             ),
-            Self::NoReply => f.write_str("no reply in time"),
+            Self::NoReply { .. } => f.write_str("no reply in time"),
             Self::WrongSecret(_) => f.write_str(
                 "shared secret mismatch: its reply cannot be read with the configured secret",
             ),
@@ -121,6 +172,49 @@ impl fmt::Display for Trouble {
             ),
             Self::HeldDown => f.write_str("not tried again, it did not answer a moment ago"),
             Self::NoTime => f.write_str("not tried, the deadline had passed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_programs_caller_can_bring_about_is_told_from_an_outage() {
+        let errno = io::Error::from_raw_os_error;
+        let (quick, slow) = (Duration::ZERO, Duration::from_secs(10));
+        for (trouble, if_quick, if_slow) in [
+            (Trouble::Connect(errno(libc::ECONNREFUSED)), false, false),
+            (Trouble::Connect(errno(libc::EHOSTUNREACH)), false, false),
+            (Trouble::Connect(errno(libc::ENETUNREACH)), false, false),
+            (Trouble::Connect(errno(libc::ENOENT)), false, false),
+            (Trouble::ConnectTimeout { late: false }, false, false),
+            (Trouble::ConnectTimeout { late: true }, true, true),
+            (Trouble::ResolveTimeout { late: true }, true, true),
+            (Trouble::NoReply { late: false }, false, false),
+            (Trouble::NoReply { late: true }, true, true),
+            (Trouble::ServerError(String::new()), false, false),
+            (Trouble::Local("socket", errno(libc::EMFILE)), true, true),
+            (Trouble::Connect(errno(libc::ENOTCONN)), true, true),
+            (Trouble::Io(errno(libc::ENOBUFS)), true, true),
+            (
+                Trouble::Local("source_ip", errno(libc::EADDRNOTAVAIL)),
+                false,
+                false,
+            ),
+            (Trouble::Local("vrf", errno(libc::ENODEV)), false, false),
+            (Trouble::Local("vrf", errno(libc::ENOMEM)), true, true),
+            // Nobody confines this process.
+            (Trouble::Resolve(errno(libc::ENOENT)), false, false),
+            (Trouble::NoTime, true, true),
+            // As a server ends an idle connection.
+            (Trouble::Closed, false, true),
+            (Trouble::Io(errno(libc::ECONNRESET)), false, true),
+            (Trouble::Io(errno(libc::EPIPE)), false, true),
+        ] {
+            assert_eq!(trouble.may_be_provoked(quick), if_quick, "{trouble:?}");
+            assert_eq!(trouble.may_be_provoked(slow), if_slow, "{trouble:?}");
         }
     }
 }

@@ -38,6 +38,13 @@ impl<T> Visit<T> {
         Self::Settled(Err((reason, server_msg.to_vec())))
     }
 
+    pub(super) const fn trouble(&self) -> Option<&Trouble> {
+        match self {
+            Self::Settled(_) => None,
+            Self::Next(trouble) | Self::Stay(trouble) => Some(trouble),
+        }
+    }
+
     pub(super) fn fault(fault: Fault, stay: bool) -> Self {
         match fault {
             Fault::Unsendable(error) => Self::deny(DenyReason::Unsendable(error), b""),

@@ -157,7 +157,7 @@ keys! {
             "ignore: the next PAM module decides, so a local password still works. deny: the login is refused.";
         "offline_hours", Number(0, 8760), "0", g.offline_hours = number(v)?,
             "hours a stored authorization may stand in for an unreachable server",
-            "It counts for logins that were authenticated another way, by a key say, with unreachable = ignore. 0: never.";
+            "It counts for logins that were authenticated another way, by a key say, with unreachable = ignore. In su and sudo it does not stand in for what their user can cause. 0: never.";
         "debug", Switch, "no", g.debug = switch(v)?,
             "log the steps of each exchange",
             "Secrets, passwords and codes are not logged at any level.";

@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
 use super::store::MAX_BYTES;
@@ -95,10 +97,43 @@ fn lock(path: &Path) -> io::Result<(Folder, Lock)> {
     };
     let mut file = name.to_owned();
     file.push(".lock");
-    let lock = folder
-        .lock(&file, LOCK_WAIT)
-        .map_err(|error| statefile::at(&above.join(&file), &error))?;
+    let lock = folder.lock(&file, LOCK_WAIT).map_err(|error| {
+        let error = if error.kind() == io::ErrorKind::TimedOut {
+            held_up(&folder, &file)
+        } else {
+            error
+        };
+        statefile::at(&above.join(&file), &error)
+    })?;
     Ok((folder, lock))
+}
+
+/// Says who holds the lock, and what to do: nobody has a reason to hold it that long.
+fn held_up(folder: &Folder, lock: &OsStr) -> io::Error {
+    let inode = folder
+        .open_file(lock, OFlags::RDONLY)
+        .and_then(|file| file.metadata())
+        .map(|found| found.ino());
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let why = match inode.ok().and_then(|inode| holder(&locks, inode)) {
+        Some(pid) => format!(
+            "is locked by process {pid} for longer than a change takes: let it go on ('kill -CONT {pid}'), or end it"
+        ),
+        None => "is locked by another process for longer than a change takes: end it".to_owned(),
+    };
+    io::Error::new(io::ErrorKind::TimedOut, why)
+}
+
+/// Whose flock(2) on this inode proc_locks(5) shows. The device is no help: some file
+/// systems show another one there than stat(2) does.
+fn holder(locks: &str, inode: u64) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let ours = words.next() == Some("FLOCK");
+        let pid = words.nth(2)?.parse().ok()?;
+        let file = words.next()?.rsplit(':').next()?.parse();
+        (ours && file == Ok(inode)).then_some(pid)
+    })
 }
 
 fn write(folder: &Folder, path: &Path, book: &Book) -> Result<(), StoreError> {
@@ -131,5 +166,22 @@ fn sweep(folder: &Folder, name: &OsStr) {
         for file in left {
             let _ = folder.remove(&file);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::holder;
+
+    #[test]
+    fn the_holder_of_a_lock_is_found_among_all_locks_of_the_host() {
+        let locks = "\
+            1: POSIX  ADVISORY  WRITE 11 08:01:77 0 EOF\n\
+            2: FLOCK  ADVISORY  WRITE 22 08:01:78 0 EOF\n\
+            3: FLOCK  ADVISORY  WRITE 33 00:1d:77 0 EOF\n\
+            3: -> FLOCK  ADVISORY  WRITE 44 00:1d:77 0 EOF\n";
+        assert_eq!(holder(locks, 77), Some(33));
+        assert_eq!(holder(locks, 79), None);
+        assert_eq!(holder("garbage\n\n1: FLOCK", 77), None);
     }
 }
