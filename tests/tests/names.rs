@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::scene::{self, LOCAL_PASSWORD, PASSWORD};
+use e2e::scene::{self, LOCAL_PASSWORD, PASSWORD, STACK};
 use e2e::stage::{Builder, Stage};
 use e2e::{Result, Script, Step};
 
@@ -13,6 +13,8 @@ const NAME_SERVER: &str = "192.0.2.53";
 
 /// As patient as a resolver may be told to be: minutes for a name.
 const RESOLV_CONF: &str = "nameserver 192.0.2.53\noptions timeout:30 attempts:5\n";
+
+const HOSTS: &str = "127.0.0.1 localhost aaa1.example.net\n";
 
 fn host(servers: &[&str], global: &str) -> Builder {
     scene::host(servers, global).file("/etc/nsswitch.conf", 0o644, "hosts: files dns\n")
@@ -33,7 +35,7 @@ fn a_dead_name_server_holds_no_login_beyond_the_deadline() -> Result {
     let servers = [BY_NAME, "aaa2.example.net:49"];
     let stage = without_names(&servers, "timeout = 3\ndeadline = 5")?;
 
-    for (login, limit) in [("first", 12), ("second, while they are held down,", 6)] {
+    for (login, limit) in [("first", 20), ("second, while they are held down,", 9)] {
         let begun = Instant::now();
         let ssh = stage.ssh("alice").password(LOCAL_PASSWORD, "whoami")?;
         let took = begun.elapsed();
@@ -103,5 +105,47 @@ fn a_name_is_resolved_where_there_is_no_getent() -> Result {
 
     assert_eq!(login.stdout, "alice\n", "{login}{}", stage.logs());
     assert_eq!(peer.seen("start")?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_setuid_program_starts_no_process_that_its_caller_could_kill() -> Result {
+    let stage = host(&[BY_NAME], "")
+        .file("/etc/hosts", 0o644, HOSTS)
+        .file(
+            "/usr/bin/getent",
+            0o755,
+            "#!/bin/sh\ntouch /run/asked\nexit 9\n",
+        )
+        .pam("su", STACK)
+        .start()?;
+    let peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
+
+    let su = stage.dialog(&["su", "-", "bob", "-c", "whoami"]);
+    let su = su.as_user("alice").answer("Password:", PASSWORD).run()?;
+    assert_eq!(su.stdout, "bob\n", "{su}{}", stage.logs());
+    assert!(!stage.path("/run/asked").exists());
+
+    // One that is root's from its start does, and is none the worse for what it does there.
+    let login = stage.ssh("alice").password(PASSWORD, "whoami")?;
+    assert_eq!(login.stdout, "alice\n", "{login}{}", stage.logs());
+    assert!(stage.path("/run/asked").exists());
+    assert_eq!(peer.seen("start")?.len(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_program_that_ignores_the_end_of_its_children_logs_in_as_others_do() -> Result {
+    let stage = host(&[BY_NAME], "")
+        .file("/etc/hosts", 0o644, HOSTS)
+        .start()?;
+    let peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
+
+    let line = "trap '' CHLD; exec pamtester sshd alice authenticate acct_mgmt";
+    let tester = stage.dialog(&["sh", "-c", line]);
+    let tester = tester.answer("Password: ", PASSWORD).run()?;
+
+    assert_eq!(tester.code, 0, "{tester}{}", stage.logs());
+    assert_eq!(peer.seen("author")?.len(), 1);
     Ok(())
 }
