@@ -5,6 +5,7 @@
 //! back exactly and nothing from outside can begin a new one.
 
 use std::fmt;
+use std::net::IpAddr;
 
 /// Shows bytes escaped; an empty field is `unknown`, as in the original's lines.
 pub(crate) struct Field<'a>(pub(crate) &'a [u8]);
@@ -19,15 +20,26 @@ pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
 impl Field<'_> {
     /// As [`ToString`], at the end of a line and without the cost of formatting: most
     /// text needs nothing.
-    pub(crate) fn append_to(&self, line: &mut String) {
-        append(self, plain(self.0, |_| false), line);
+    pub(crate) fn append_to(&self, line: &mut Vec<u8>) {
+        if is_plain(self.0, |_| false) {
+            line.extend_from_slice(self.0);
+        } else {
+            line.extend_from_slice(self.to_string().as_bytes());
+        }
     }
 }
 
 impl Word<'_> {
     /// As [`Field::append_to`].
     pub(crate) fn append_to(&self, line: &mut String) {
-        append(self, plain(self.0, is_special_in_a_word), line);
+        let plain = std::str::from_utf8(self.0);
+        match plain
+            .ok()
+            .filter(|_| is_plain(self.0, is_special_in_a_word))
+        {
+            Some(plain) => line.push_str(plain),
+            None => line.push_str(&self.to_string()),
+        }
     }
 }
 
@@ -51,14 +63,23 @@ pub(crate) fn lone_blanks(field: &str) -> String {
     out
 }
 
-fn append(text: &impl fmt::Display, plain: Option<&str>, line: &mut String) {
-    match plain {
-        Some(plain) => line.push_str(plain),
-        None => {
-            // Writing to a String cannot fail.
-            let _ = fmt::write(line, format_args!("{text}"));
+/// An address as every line has it, without the cost of formatting for the usual kind.
+pub(crate) fn address(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else {
+        return address.to_string();
+    };
+    let mut text = String::with_capacity(15);
+    for (number, octet) in address.octets().into_iter().enumerate() {
+        if number > 0 {
+            text.push('.');
+        }
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let zeros = digits.iter().take(2).take_while(|digit| **digit == 0);
+        for digit in digits.iter().skip(zeros.count()) {
+            text.push(char::from(b'0' + digit));
         }
     }
+    text
 }
 
 impl fmt::Display for Field<'_> {
@@ -83,11 +104,10 @@ fn is_special_in_a_word(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\'' | '"')
 }
 
-/// The text itself where nothing in it is escaped.
-fn plain(bytes: &[u8], more: fn(char) -> bool) -> Option<&str> {
+/// Whether nothing in it is escaped, for what is nearly all there is.
+fn is_plain(bytes: &[u8], more: impl Fn(char) -> bool) -> bool {
     let is_plain = |c: u8| matches!(c, b' '..=b'~') && c != b'\\' && !more(char::from(c));
-    let all = !bytes.is_empty() && bytes.iter().all(|byte| is_plain(*byte));
-    all.then(|| std::str::from_utf8(bytes).ok()).flatten()
+    !bytes.is_empty() && bytes.iter().all(|byte| is_plain(*byte))
 }
 
 fn write(f: &mut fmt::Formatter<'_>, bytes: &[u8], more: fn(char) -> bool) -> fmt::Result {
@@ -137,9 +157,9 @@ mod tests {
             (b"\xff\\n", "\\377\\\\n"),
         ] {
             assert_eq!(Field(bytes).to_string(), expected);
-            let mut line = "before ".to_owned();
+            let mut line = b"before ".to_vec();
             Field(bytes).append_to(&mut line);
-            assert_eq!(line, format!("before {expected}"));
+            assert_eq!(line, format!("before {expected}").into_bytes());
         }
         assert_eq!(
             Word(b"a port=x 'y'").to_string(),
@@ -151,6 +171,20 @@ mod tests {
             "blanks to whoever matches lines with \\s, and a mark that turns text around"
         );
         assert_eq!(Quoted(b"bye' x=y").to_string(), "bye\\047 x=y");
+    }
+
+    #[test]
+    fn an_address_looks_as_everywhere() {
+        for text in [
+            "0.0.0.0",
+            "192.0.2.1",
+            "10.200.30.255",
+            "100.7.70.99",
+            "2001:db8::1",
+        ] {
+            let parsed: IpAddr = text.parse().unwrap();
+            assert_eq!(address(parsed), text);
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Owns the look at the clock for days: local time costs more than a request may.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::time::seconds;
 use crate::policy::values::Date;
 use crate::sys;
 
@@ -18,9 +18,7 @@ pub(super) struct Today {
 impl Today {
     /// Today, in local time.
     pub(super) fn date(&self) -> Date {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let now = seconds();
         if self.second.load(Ordering::Acquire) != now {
             let time = i64::try_from(now).ok().and_then(sys::local_time);
             // Where nobody knows the day, everything is over.

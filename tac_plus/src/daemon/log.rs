@@ -18,6 +18,8 @@ use crate::policy::draft::Settings;
 
 /// Bytes that may wait for a slow reader.
 const WAITING: usize = 1024 * 1024;
+/// Bytes of a buffer that are kept when it is empty.
+const KEPT: usize = 64 * 1024;
 /// Lines that come within this time share a write.
 const PAUSE: Duration = Duration::from_millis(1);
 /// How long the end of the program waits for a slow reader.
@@ -164,6 +166,8 @@ struct Printer {
 impl Printer {
     fn run(&mut self) {
         let mut text = String::new();
+        // Lines are collected in one of two buffers while the other is written.
+        let mut spare = String::new();
         loop {
             let mut waiting = self.shared.waiting();
             while waiting.is_idle() {
@@ -175,13 +179,19 @@ impl Printer {
                     .unwrap_or_else(PoisonError::into_inner);
             }
             let closed = waiting.closed;
-            let taken = std::mem::take(&mut *waiting);
+            let mut taken = std::mem::take(&mut *waiting);
             waiting.closed = closed;
+            waiting.lines = std::mem::take(&mut spare);
             drop(waiting);
             if closed && taken.lines.is_empty() && taken.lost == 0 {
                 return;
             }
             self.take(&taken, &mut text);
+            spare = std::mem::take(&mut taken.lines);
+            for buffer in [&mut spare, &mut text] {
+                buffer.clear();
+                buffer.shrink_to(KEPT);
+            }
             std::thread::sleep(PAUSE);
         }
     }

@@ -255,7 +255,7 @@ async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) {
             for warning in setup.warnings {
                 log.line(warning);
             }
-            shared.store.set_target(setup.target).await;
+            shared.store.set_target(setup.target);
             log.set_style(setup.style);
             *shared
                 .current

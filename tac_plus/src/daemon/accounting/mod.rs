@@ -9,15 +9,19 @@
 //! | file | owns |
 //! |---|---|
 //! | `file` | the accounting file |
+//! | `queue` | records that wait |
 
 mod file;
+mod queue;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::json::Object;
 use super::log::Log;
@@ -28,11 +32,8 @@ use crate::escape::lone_blanks;
 use crate::policy::Done;
 use crate::policy::draft::{AccountingFormat, Settings};
 use file::RecordFile;
+use queue::{Job, Queue};
 
-/// Records that may wait before connections are made to wait.
-const QUEUE: usize = 4096;
-/// Records in one write.
-const BATCH: usize = 1024;
 /// How long another daemon may hold the lock, and the queue may be full, before
 /// records are answered with ERROR.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,22 +74,14 @@ impl Target {
 }
 
 /// Where to put records.
-pub(super) struct Store(mpsc::Sender<Job>);
+pub(super) struct Store(Arc<Queue>);
 
-enum Job {
-    /// Fields separated by tabs, ended by a newline, escaped.
-    Record(Vec<u8>, Ticket),
-    /// Later records go there; also the same place anew, after a rotation.
-    Target(Target),
-}
-
-/// Jobs for the writer, and the way back.
-type Batch = (Vec<Job>, oneshot::Sender<Vec<(Ticket, Done)>>);
+/// Jobs for the writer, and the way back: which records are stored, in their order.
+type Work = (Vec<Job>, oneshot::Sender<Vec<bool>>);
 
 impl Store {
     /// Starts the writer. To be called within a runtime.
     pub(super) fn start(target: Target, log: Log) -> io::Result<Self> {
-        let (jobs, queue) = mpsc::channel(QUEUE);
         let (batches, work) = sync_channel(1);
         let mut writer = Writer {
             file: RecordFile::new(log),
@@ -100,40 +93,54 @@ impl Store {
         std::thread::Builder::new()
             .name("accounting".to_owned())
             .spawn(move || writer.run(&work))?;
-        tokio::spawn(relay(queue, batches));
-        Ok(Self(jobs))
+        let queue = Arc::new(Queue::default());
+        tokio::spawn(relay(Arc::clone(&queue), batches));
+        Ok(Self(queue))
     }
 
     /// Hands over a record. The ticket tells [`Done::Stored`] once it is stored.
-    pub(super) async fn record(&self, line: Vec<u8>, ticket: Ticket) {
-        // A writer that is gone or hangs drops the ticket, which says "failed".
-        let _ = (self.0)
-            .send_timeout(Job::Record(line, ticket), PATIENCE)
-            .await;
+    pub(super) async fn record(&self, line: &[u8], ticket: Ticket) {
+        let Err(mut ticket) = self.0.add(line, ticket) else {
+            return;
+        };
+        // A writer that hangs for so long drops the ticket, which says "failed".
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let room = self.0.room();
+            match self.0.add(line, ticket) {
+                Ok(()) => return,
+                Err(again) => ticket = again,
+            }
+            if tokio::time::timeout_at(end, room).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Changes where later records go, or opens the same file anew.
-    pub(super) async fn set_target(&self, target: Target) {
-        let _ = self.0.send(Job::Target(target)).await;
+    pub(super) fn set_target(&self, target: Target) {
+        self.0.set_target(target);
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
 /// Hands everything that has come to the writer, and its results back. What costs
-/// here is waking threads, so it is done once for many records: this task gets its
-/// turn after every connection that has something to store now, and the connections
+/// here is waking threads, so it is done once for many records, and the connections
 /// are woken from here, on their own thread.
-async fn relay(mut queue: mpsc::Receiver<Job>, batches: SyncSender<Batch>) {
-    loop {
-        let mut jobs = Vec::new();
-        if queue.recv_many(&mut jobs, BATCH).await == 0 {
-            return;
-        }
+async fn relay(queue: Arc<Queue>, batches: SyncSender<Work>) {
+    while let Some(batch) = queue.next().await {
         let (done, results) = oneshot::channel();
-        // The writer has finished the batch before, so this never waits. If it is
-        // gone, the tickets go with the jobs.
-        let _ = batches.send((jobs, done));
-        for (ticket, done) in results.await.unwrap_or_default() {
-            ticket.done(done);
+        // The writer has finished the batch before, so this never waits.
+        let _ = batches.send((batch.jobs, done));
+        // If it is gone, nothing is stored, and the tickets say so when they go.
+        let stored = results.await.unwrap_or_default();
+        for (ticket, stored) in batch.tickets.into_iter().zip(stored) {
+            ticket.done(if stored { Done::Stored } else { Done::Failed });
         }
     }
 }
@@ -145,32 +152,33 @@ struct Writer {
     stamp: Stamp,
 }
 
-/// Records of one write, not yet written.
-#[derive(Default)]
-struct Pending {
-    text: Vec<u8>,
-    tickets: Vec<(Ticket, bool)>,
-}
-
 impl Writer {
-    fn run(&mut self, work: &Receiver<Batch>) {
+    fn run(&mut self, work: &Receiver<Work>) {
         for (jobs, done) in work {
-            let mut results = Vec::with_capacity(jobs.len());
-            let mut pending = Pending::default();
+            let mut stored = Vec::new();
             for job in jobs {
                 match job {
-                    Job::Record(line, ticket) => self.add(&mut pending, &line, ticket),
+                    Job::Records(lines) => self.store(&lines, &mut stored),
                     Job::Target(target) => {
-                        // Records before the change belong to the old file.
-                        self.store(&mut pending, &mut results);
                         self.target = target;
                         self.turn();
                     }
                 }
             }
-            self.store(&mut pending, &mut results);
             // Nobody there any more: the daemon is ending.
-            let _ = done.send(results);
+            let _ = done.send(stored);
+        }
+    }
+
+    /// Stores lines, and says of each whether it is.
+    fn store(&mut self, lines: &[u8], stored: &mut Vec<bool>) {
+        let first = stored.len();
+        let mut text = Vec::with_capacity(lines.len() + lines.len() / 4);
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            stored.push(self.add(&mut text, line));
+        }
+        if !self.file.append(&mut text, self.target.sync) {
+            stored.iter_mut().skip(first).for_each(|one| *one = false);
         }
     }
 
@@ -181,45 +189,30 @@ impl Writer {
         self.syslog = facility.map(|name| Syslog::new(name.as_deref()));
     }
 
-    fn add(&mut self, pending: &mut Pending, line: &[u8], ticket: Ticket) {
-        let logged = match &mut self.syslog {
-            None => true,
-            Some(syslog) => {
-                let text = String::from_utf8_lossy(line);
-                let fields = text.trim_end_matches('\n').split('\t').map(lone_blanks);
-                // The original's four blanks between fields.
-                let message = fields.collect::<Vec<_>>().join("    ");
-                syslog.send(self.stamp.text(), &message).is_ok()
-            }
-        };
+    /// Puts a line into the text of a write; tells whether the system log has it, if it
+    /// is to.
+    fn add(&mut self, text: &mut Vec<u8>, line: &[u8]) -> bool {
         if self.target.file.is_some() {
             match self.target.format {
                 AccountingFormat::Text => {
-                    pending.text.extend_from_slice(self.stamp.text().as_bytes());
-                    pending.text.push(b'\t');
-                    pending.text.extend_from_slice(line);
+                    text.extend_from_slice(self.stamp.text().as_bytes());
+                    text.push(b'\t');
+                    text.extend_from_slice(line);
                 }
                 AccountingFormat::Json => {
                     let line = String::from_utf8_lossy(line);
                     let object = json(self.stamp.iso(), &line);
-                    pending.text.extend_from_slice(object.as_bytes());
+                    text.extend_from_slice(object.as_bytes());
                 }
             }
         }
-        pending.tickets.push((ticket, logged));
-    }
-
-    fn store(&mut self, pending: &mut Pending, results: &mut Vec<(Ticket, Done)>) {
-        let stored = self.file.append(&mut pending.text, self.target.sync);
-        pending.text.clear();
-        for (ticket, logged) in pending.tickets.drain(..) {
-            let done = if stored && logged {
-                Done::Stored
-            } else {
-                Done::Failed
-            };
-            results.push((ticket, done));
-        }
+        self.syslog.as_mut().is_none_or(|syslog| {
+            let text = String::from_utf8_lossy(line);
+            let fields = text.trim_end_matches('\n').split('\t').map(lone_blanks);
+            // The original's four blanks between fields.
+            let message = fields.collect::<Vec<_>>().join("    ");
+            syslog.send(self.stamp.text(), &message).is_ok()
+        })
     }
 }
 

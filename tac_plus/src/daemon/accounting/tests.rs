@@ -20,7 +20,9 @@ fn start(target: Target) -> Store {
 
 async fn stored(store: &Store, line: &str) -> bool {
     let mut inbox = Inbox::default();
-    store.record(line.into(), inbox.ticket(1, PATIENCE)).await;
+    store
+        .record(line.as_bytes(), inbox.ticket(1, PATIENCE))
+        .await;
     matches!(inbox.next(PATIENCE).await.as_slice(), [(1, Done::Stored)])
 }
 
@@ -151,13 +153,9 @@ async fn later_records_go_to_the_new_target_and_earlier_ones_to_the_old() {
     let (old, new) = (folder.path().join("old"), folder.path().join("new"));
     let store = start(to_file(&old));
     let mut inbox = Inbox::default();
-    store
-        .record(b"one\n".to_vec(), inbox.ticket(1, PATIENCE))
-        .await;
-    store.set_target(to_file(&new)).await;
-    store
-        .record(b"two\n".to_vec(), inbox.ticket(2, PATIENCE))
-        .await;
+    store.record(b"one\n", inbox.ticket(1, PATIENCE)).await;
+    store.set_target(to_file(&new));
+    store.record(b"two\n", inbox.ticket(2, PATIENCE)).await;
     while !inbox.is_empty() {
         let results = inbox.next(PATIENCE).await;
         assert!(results.iter().all(|(_, done)| matches!(done, Done::Stored)));

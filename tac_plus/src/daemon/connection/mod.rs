@@ -327,7 +327,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                     let ticket = self.inbox.ticket(session_id, limit);
                     return match effect {
                         Effect::Record(record) => {
-                            self.shared.store.record(record.line, ticket).await;
+                            self.shared.store.record(&record.line, ticket).await;
                         }
                         effect => self
                             .shared

@@ -5,7 +5,7 @@
 use tacacs_common::packet::{AcctRecord, AcctRequest, AcctStatus, Version};
 
 use super::{Effect, Record, Reply, Session, State, Step};
-use crate::escape::Field;
+use crate::escape::{self, Field};
 
 impl Session {
     pub(super) fn account(&mut self, request: &AcctRequest<'_>, version: Version) -> Step {
@@ -38,22 +38,22 @@ impl Session {
             AcctRecord::Watchdog | AcctRecord::Update => "update",
         };
         let about = &request.about;
-        let mut line = String::with_capacity(256);
-        line.push_str(&self.address.to_string());
+        let mut line = Vec::with_capacity(256);
+        line.extend_from_slice(escape::address(self.address).as_bytes());
         for field in [about.user, about.port, about.rem_addr] {
-            line.push('\t');
+            line.push(b'\t');
             Field(field).append_to(&mut line);
         }
-        line.push('\t');
-        line.push_str(kind);
+        line.push(b'\t');
+        line.extend_from_slice(kind.as_bytes());
         // RFC 8907 section 7.2: the arguments of a watchdog without update are ignored.
         if record != AcctRecord::Watchdog {
             for argument in about.args.raw().filter(|argument| !argument.is_empty()) {
-                line.push('\t');
+                line.push(b'\t');
                 Field(argument).append_to(&mut line);
             }
         }
-        line.push('\n');
-        line.into_bytes()
+        line.push(b'\n');
+        line
     }
 }

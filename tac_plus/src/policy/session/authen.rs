@@ -3,7 +3,8 @@
 //! Owns their dialogue: which question comes when, and what is logged at the end.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hasher};
+use std::net::IpAddr;
 
 use tacacs_common::packet::{
     Action, AuthenService, AuthenStart, AuthenStatus, AuthenType, Error, Version,
@@ -14,7 +15,7 @@ use super::{
     Answer, Attempt, Checked, Done, Effect, PamSays, Policy, Session, State, Step, authen,
 };
 use crate::effects::Dialogue;
-use crate::escape::{Quoted, Word};
+use crate::escape::{self, Quoted, Word};
 use crate::policy::draft::Credential;
 use crate::policy::login::{self, Claim, Login, Proof, Purpose, Refusal};
 use crate::policy::values::Date;
@@ -290,13 +291,13 @@ impl Session {
 
     fn count(&self, policy: &Policy, login: &Login, passed: bool) -> Step {
         let place = |bytes: &[u8]| (!bytes.is_empty()).then(|| key(bytes));
+        let client = match self.address.to_canonical() {
+            IpAddr::V4(address) => key(&address.octets()),
+            IpAddr::V6(address) => key(&address.octets()),
+        };
         Step::Need(Effect::Count(Attempt {
             passed,
-            who: [
-                place(&login.user),
-                place(&login.rem_addr),
-                Some(key(self.address)),
-            ],
+            who: [place(&login.user), place(&login.rem_addr), Some(client)],
             longest: policy.settings.throttle,
         }))
     }
@@ -336,7 +337,7 @@ impl Session {
             Purpose::Enable(level) => line.push_str(&format!("enable {level} ")),
             Purpose::Change => line.push_str("password change "),
         }
-        let address = self.address.to_string();
+        let address = escape::address(self.address);
         line.push_str(outcome);
         line.push_str(": user=");
         Word(&login.user).append_to(&mut line);
@@ -359,9 +360,9 @@ impl Session {
 
 /// A number for somebody who is counted. One that two share costs them a moment's
 /// patience; nobody can look for one that a certain other has.
-fn key(who: impl Hash) -> u64 {
+fn key(who: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    who.hash(&mut hasher);
+    hasher.write(who);
     hasher.finish()
 }
 
