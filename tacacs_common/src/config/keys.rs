@@ -171,7 +171,7 @@ keys! {
             "A port follows after a colon, and an IPv6 address then stands in brackets: [2001:db8::1]:49. Without it \
                 the port is 49, or 300 with tls. A name is looked up anew for each connection, and lookups of users \
                 ask no server that is given by one. While DNS is dead so is this server: a login waits for timeout \
-                and deadline and no longer, but su and passwd for as long as resolv.conf(5) lets them (options \
+                and deadline and no longer, but su, sudo and passwd for as long as resolv.conf(5) lets them (options \
                 timeout:1 attempts:1 there, or a line in /etc/hosts). So write addresses if you can.";
         "secret_file"("/etc/tacplus/primary.secret"), Path, "", s.secret_file = Some(path(v)?),
             "file that holds the shared secret",
