@@ -9,6 +9,7 @@
 )]
 
 pub mod certificates;
+pub mod site;
 pub mod watch;
 
 use std::io::{BufRead, BufReader, Read, Write};
