@@ -1,7 +1,21 @@
 //! Third-party clients against `tac_plus`.
+//!
+//! | | login | enable | authorization | accounting |
+//! |---|---|---|---|---|
+//! | PyPI `tacacs_plus` | ASCII, PAP, CHAP | ASCII, PAP | yes | yes |
+//! | Perl Authen::TacacsPlus | ASCII, PAP, CHAP, MS-CHAP v1 and v2 | no | no | no |
+//!
+//! Authen::TacacsPlus has one function that asks a server, `authen`. It writes
+//! the action LOGIN, the service LOGIN and the level 0 itself and lets its caller
+//! choose the type and the data alone; it has no other packet than START and
+//! CONTINUE. So it can neither ask for a level nor authorize nor account, which its
+//! manual page says too ("only authentication is supported").
+//!
+//! `openssl s_client` is in the tests of `tac_plus`, beside its other tests of TLS.
 
 use e2e::scene::{PASSWORD, server_conf};
 use e2e::{Result, Stage, interop};
+use tacacs_common::chap::{chap_response, mschap_response, mschapv2_response};
 
 #[test]
 fn the_client_of_pypi_authenticates_with_each_type_it_knows() -> Result {
@@ -87,20 +101,99 @@ fn the_client_of_pypi_has_its_records_written_before_success() -> Result {
 }
 
 #[test]
-fn the_client_of_perl_authenticates_with_each_type_it_knows() -> Result {
+fn the_client_of_pypi_is_given_the_levels_it_has_the_password_for() -> Result {
+    let users = "    enable = cleartext alice-enable\n    service = exec";
+    let levels = "user = $enab7$ { login = cleartext seven }\n\
+                  user = $enable$ { login = cleartext fifteen }\n";
+    let conf = server_conf().replace("    service = exec", users) + levels;
+    let stage = Stage::builder().server_conf(&conf).start()?;
+    for (user, level, password, expected) in [
+        ("alice", 15, "alice-enable", "PASS\n"),
+        ("alice", 7, "alice-enable", "PASS\n"),
+        ("alice", 15, PASSWORD, "FAIL\n"),
+        ("alice", 15, "fifteen", "FAIL\n"),
+        ("carol", 15, "fifteen", "PASS\n"),
+        ("carol", 7, "seven", "PASS\n"),
+        ("carol", 15, "seven", "FAIL\n"),
+        ("carol", 3, "fifteen", "FAIL\n"),
+    ] {
+        // A dialogue as the RFC has it, and all in the first packet.
+        for authen_type in ["ascii", "pap"] {
+            let enable = interop::pypi_enable(&stage, user, authen_type, level, password)?;
+            assert_eq!(
+                enable.stdout,
+                expected,
+                "{user} {level} {authen_type}: {enable}{}",
+                stage.logs()
+            );
+        }
+    }
+    // The RFC has a dialogue for it (RFC 8907 section 5.4.2.6), and no challenge.
+    let enable = interop::pypi_enable(&stage, "alice", "chap", 15, "alice-enable")?;
+    assert_eq!(enable.stdout, "FAIL\n", "{enable}{}", stage.logs());
+    Ok(())
+}
+
+/// Identifier, challenge and response, as the data of a START.
+fn challenged(challenge: &[u8], response: &[u8]) -> Vec<u8> {
+    [b"7", challenge, response].concat()
+}
+
+#[test]
+fn the_client_of_perl_authenticates_with_every_type_there_is() -> Result {
     let stage = Stage::builder().server_conf(&server_conf()).start()?;
-    for authen_type in ["ASCII", "PAP", "CHAP"] {
-        let login = interop::perl(&stage, authen_type, PASSWORD)?;
+    let chap = |password: &str| {
+        let challenge = b"sixteen bytes...";
+        challenged(
+            challenge,
+            &chap_response(b'7', password.as_bytes(), challenge),
+        )
+    };
+    let mschap = |password: &str| {
+        let response = mschap_response(password.as_bytes(), &[3; 8]);
+        challenged(&[3; 8], &response.unwrap_or([0; 49]))
+    };
+    let mschapv2 = |password: &str| {
+        let response = mschapv2_response(b"alice", password.as_bytes(), &[3; 16], &[4; 16]);
+        challenged(&[3; 16], &response.unwrap_or([0; 49]))
+    };
+    let types = |password: &str| {
+        let plain = password.as_bytes().to_vec();
+        [
+            ("ASCII", plain.clone()),
+            ("PAP", plain),
+            ("CHAP", chap(password)),
+            // It has no names for these.
+            ("5", mschap(password)),
+            ("6", mschapv2(password)),
+        ]
+    };
+    for (password, expected) in [(PASSWORD, "pass\n"), ("wrong", "Authentication failed\n")] {
+        for (authen_type, data) in types(password) {
+            let login = interop::perl(&stage, authen_type, &data)?;
+            assert_eq!(
+                login.stdout,
+                expected,
+                "{authen_type}: {login}{}",
+                stage.logs()
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_client_of_perl_is_refused_what_the_protocol_no_longer_has() -> Result {
+    let stage = Stage::builder().server_conf(&server_conf()).start()?;
+    for (authen_type, expected) in [
+        ("ARAP", "Authentication failed\n"),
+        // What it calls an ERROR.
+        ("9", "Protocol error\n"),
+    ] {
+        let login = interop::perl(&stage, authen_type, PASSWORD.as_bytes())?;
         assert_eq!(
             login.stdout,
-            "pass\n",
-            "{authen_type}: {login}{}",
-            stage.logs()
-        );
-        let login = interop::perl(&stage, authen_type, "wrong")?;
-        assert_eq!(
-            login.stdout,
-            "fail\n",
+            expected,
             "{authen_type}: {login}{}",
             stage.logs()
         );
