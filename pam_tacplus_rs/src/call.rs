@@ -8,15 +8,15 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use tacacs_common::client::{Client, Trouble};
+use tacacs_common::client::{Client, Trouble, getent};
 use tacacs_common::config::{self, Config, UnreachablePolicy};
 use tacacs_common::outcome::Unreachable;
 use tacacs_common::{escape, hold_down, identity};
 
 use crate::entry;
+use crate::ffi::spawn;
 use crate::handle::{Handle, Item, Level, Memory};
 use crate::outcome::{End, Phase};
-use crate::resolve;
 use crate::standing::{Passwd, Standing, is_root, who_is};
 
 /// Where things are on the host, and what time it is: parameters, so that tests
@@ -192,7 +192,7 @@ impl<'a> Call<'a> {
             .distrusting_its_caller(self.site.setuid);
         if !self.site.setuid {
             // Its caller may kill or stop its children, and a server would seem dead.
-            client = client.resolving_by(resolve::within);
+            client = client.resolving_by(|name, limit| getent::within_by(spawn, name, limit));
         }
         if let Some(connection) = self.memory.connection.take() {
             client.resume(connection);

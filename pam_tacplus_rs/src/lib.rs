@@ -15,7 +15,6 @@
 //! | `process` | since when the program runs |
 //! | `record` | the session record under `/run/tacplus/sessions` |
 //! | `passwd` | chauthtok |
-//! | `resolve` | the addresses of a server's name, within a limit |
 //! | `outcome` | the table from how a phase ended to its PAM code |
 
 #![cfg_attr(
@@ -36,7 +35,6 @@ mod outcome;
 mod passwd;
 mod process;
 mod record;
-mod resolve;
 mod session;
 mod standing;
 mod talk;

@@ -5,7 +5,7 @@
 
 use std::fmt::Arguments;
 
-use tacacs_common::client::{Client, Way};
+use tacacs_common::client::{Client, Way, getent};
 use tacacs_common::config::Config;
 use tacacs_common::escape;
 use tacacs_common::exchange::authen::{Ask, Who};
@@ -36,7 +36,7 @@ pub(crate) fn run(
         authen_type: servers::authen_type(&cli.common, &config),
     };
     request.introduce(&config);
-    let mut client = Client::new(&config);
+    let mut client = Client::new(&config).resolving_by(getent::within);
     let report = ask(&request, &mut client)?;
     request.passed_over(&mut client);
     print(&report, &cli.common);

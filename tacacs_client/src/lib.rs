@@ -6,7 +6,7 @@
 //! | `args` | the command line of `tacacs_client` |
 //! | `servers` | which servers are asked |
 //! | `key` | where the shared secret comes from |
-//! | `answers`, `terminal` | what a person answers a server |
+//! | `answers` | what a person answers a server |
 //! | `aaa` | authenticate, authorize, account |
 //! | `report` | an outcome as words, JSON and exit code |
 //! | `decode` | packets of a capture |

@@ -50,6 +50,19 @@ fn a_dead_name_server_holds_no_login_beyond_the_deadline() -> Result {
 }
 
 #[test]
+fn a_dead_name_server_holds_the_command_line_no_longer_than_its_limit() -> Result {
+    let stage = without_names(&[BY_NAME], "")?;
+    let line = format!(
+        "TACACS_PLUS_PWD={PASSWORD} timeout 60 tacacs_client --timeout 2 -u alice authenticate"
+    );
+    let client = stage.sh(&line)?;
+    assert_eq!(client.code, 3, "unreachable, and not killed: {client}");
+    let reason = "its name cannot be resolved: no answer in time";
+    assert!(client.stderr.contains(reason), "{client}");
+    Ok(())
+}
+
+#[test]
 fn a_dead_name_server_leaves_the_servers_that_are_given_by_address() -> Result {
     let stage = without_names(&[BY_NAME, SERVER], "timeout = 2")?;
     let peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;

@@ -82,3 +82,48 @@ fn done(error: i32) -> io::Result<()> {
         error => Err(io::Error::from_raw_os_error(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::io::Read;
+    use std::os::fd::AsFd;
+
+    use rustix::process::{WaitOptions, waitpid};
+
+    use super::*;
+
+    /// What a line of shell prints.
+    fn printed(line: &str) -> String {
+        let line = CString::new(line).unwrap();
+        let (mut out, stdout) = io::pipe().unwrap();
+        let args = [c"sh", c"-c", &line];
+        let child = spawn(c"/bin/sh", args, stdout.as_fd()).unwrap();
+        drop(stdout);
+        let mut text = String::new();
+        out.read_to_string(&mut text).unwrap();
+        waitpid(Some(child), WaitOptions::empty()).unwrap();
+        text
+    }
+
+    #[test]
+    fn nothing_of_the_host_reaches_what_is_started() {
+        // The shell makes up a few variables itself.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        assert_eq!(
+            printed("echo \"$HOME$CARGO_MANIFEST_DIR\" >&2; echo \"$HOME$CARGO_MANIFEST_DIR\""),
+            "\n"
+        );
+        assert_eq!(
+            printed("readlink /proc/$$/fd/0 /proc/$$/fd/2"),
+            "/dev/null\n/dev/null\n"
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_started() {
+        let (_out, stdout) = io::pipe().unwrap();
+        let error = spawn(c"/nonexistent", [c""; 3], stdout.as_fd()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use tacacs_common::client::Client;
+use tacacs_common::client::{Client, getent};
 use tacacs_common::config::{Config, Mode};
 use tacacs_common::escape;
 use tacacs_common::exchange::author::{Granted, grant, login_arguments};
@@ -344,7 +344,8 @@ fn ask(config: &Config, user: &str) -> Result<Granted, Failure> {
         rem_addr: b"",
         args: args.as_arguments(),
     };
-    let answer = match Client::new(config).authorize(&request) {
+    let mut client = Client::new(config).resolving_by(getent::within);
+    let answer = match client.authorize(&request) {
         Outcome::Pass(answer) => answer,
         Outcome::Deny(denial) => {
             let words = escape::line(&denial.server_msg);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use tacacs_common::client::Client;
+use tacacs_common::client::{Client, getent};
 use tacacs_common::config::Config;
 use tacacs_common::outcome::{DenyReason, Outcome};
 use tacacs_common::spool::{Delivery, End, Limits, Report, Spool, Status};
@@ -92,7 +92,7 @@ struct WriterFlush<'w> {
 /// Sends everything that waits; [`Exit::Pass`] when nothing is left.
 pub(super) fn flush(config: &Path, root: &Path, json: bool) -> Result<Exit, Failure> {
     let config = Config::load(config).map_err(Failure::usage)?;
-    let mut client = Client::new(&config);
+    let mut client = Client::new(&config).resolving_by(getent::within);
     let mut all = Vec::new();
     let mut exit = Exit::Pass;
     for (name, spool) in &writers(root)? {

@@ -6,6 +6,7 @@
 
 mod budget;
 mod connect;
+pub mod getent;
 mod link;
 mod random;
 mod resolve;

@@ -1,23 +1,30 @@
 //! The addresses of a server's name, within a limit.
 //!
-//! getaddrinfo(3) cannot be interrupted: with a dead name server it holds a login for as
-//! long as resolv.conf(5) has it wait, again and again. So getent(1) calls it, in a
-//! process of its own that is killed when the time is up.
+//! getaddrinfo(3) cannot be interrupted: with a dead DNS it holds a login for as long as
+//! resolv.conf(5) has it wait, again and again. So getent(1) calls it, in a process of
+//! its own that is killed when the time is up.
 //!
-//! Owns that process until it is reaped. Must never touch another one: this is somebody
-//! else's process, which may have children and reap them as it likes.
+//! Owns that process until it is reaped. Must never touch another one: this may be
+//! somebody else's process, which may have children and reap them as it likes. Not for
+//! setuid programs, whose caller may kill their children, and not for name lookups.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::io::{self, PipeReader, Read};
 use std::net::IpAddr;
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::event::PollFlags;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use crate::ffi::spawn;
+use super::budget::Wait;
+use super::connect::wait_for;
+
+/// Starts the program at a path, with these arguments and no environment, this standard
+/// output, nothing to read and nowhere to complain.
+pub type Spawn = fn(&CStr, [&CStr; 3], BorrowedFd<'_>) -> io::Result<Pid>;
 
 /// Part of the C library, whose resolver it asks as this process would.
 const GETENT: &CStr = c"/usr/bin/getent";
@@ -28,20 +35,43 @@ const LONGEST: usize = 16 * 1024;
 /// Its exit code for a name that has no address.
 const NOT_FOUND: i32 = 2;
 
-/// Asks getent(1). `None`: it cannot be asked, so this process may resolve by itself.
-/// Not for setuid programs, whose caller may kill their children.
-pub(crate) fn within(name: &str, limit: Duration) -> Option<io::Result<Vec<IpAddr>>> {
-    let name = CString::new(name).ok()?;
-    ask(GETENT, [c"getent", c"ahosts", &name], limit)
+/// Asks getent(1), for a program of ours. A [`Resolver`](super::Resolver).
+pub fn within(name: &str, limit: Duration) -> Option<io::Result<Vec<IpAddr>>> {
+    within_by(spawn, name, limit)
 }
 
-fn ask(program: &CStr, args: [&CStr; 3], limit: Duration) -> Option<io::Result<Vec<IpAddr>>> {
-    let end = Instant::now().checked_add(limit)?;
+/// The same, started another way. `None`: it cannot be asked, so this process may
+/// resolve by itself.
+pub fn within_by(spawn: Spawn, name: &str, limit: Duration) -> Option<io::Result<Vec<IpAddr>>> {
+    let name = CString::new(name).ok()?;
+    ask(spawn, GETENT, [c"getent", c"ahosts", &name], limit)
+}
+
+fn spawn(path: &CStr, args: [&CStr; 3], stdout: BorrowedFd<'_>) -> io::Result<Pid> {
+    let [_, first, second] = args.map(|arg| OsStr::from_bytes(arg.to_bytes()));
+    let child = Command::new(OsStr::from_bytes(path.to_bytes()))
+        .args([first, second])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(stdout.try_clone_to_owned()?)
+        .stderr(Stdio::null())
+        .spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| io::ErrorKind::Other.into())
+}
+
+fn ask(
+    spawn: Spawn,
+    program: &CStr,
+    args: [&CStr; 3],
+    limit: Duration,
+) -> Option<io::Result<Vec<IpAddr>>> {
+    let wait = Wait::new(limit);
     let (out, stdout) = io::pipe().ok()?;
     let child = spawn(program, args, stdout.as_fd()).ok()?;
     // Only the child's copy is left, so that its end is the end of the file.
     drop(stdout);
-    let text = read(out, end);
+    let text = read(out, &wait);
     if text.is_err() {
         // It was still writing: whatever reaps children here has not reaped it yet, and
         // the number is its own.
@@ -59,7 +89,7 @@ fn ask(program: &CStr, args: [&CStr; 3], limit: Duration) -> Option<io::Result<V
 fn reap(child: Pid) -> Option<i32> {
     loop {
         match waitpid(Some(child), WaitOptions::empty()) {
-            Err(Errno::INTR) => {}
+            Err(rustix::io::Errno::INTR) => {}
             ended => return ended.ok()??.1.exit_status(),
         }
     }
@@ -84,20 +114,11 @@ fn address(line: &str) -> Option<IpAddr> {
     (words.next() == Some("STREAM")).then_some(address)
 }
 
-fn read(mut out: PipeReader, end: Instant) -> io::Result<Vec<u8>> {
+fn read(mut out: PipeReader, wait: &Wait) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let mut part = [0; 1024];
     loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let limit = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&out, PollFlags::IN)], Some(&limit)) {
-            Ok(0) | Err(Errno::INTR) if left.is_zero() => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            Ok(0) | Err(Errno::INTR) => continue,
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
+        wait_for(out.as_fd(), PollFlags::IN, wait)?;
         match out.read(&mut part) {
             Ok(0) => return Ok(text),
             Ok(count) => text.extend_from_slice(part.get(..count).unwrap_or_default()),
@@ -112,6 +133,8 @@ fn read(mut out: PipeReader, end: Instant) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
@@ -119,7 +142,7 @@ mod tests {
     /// What comes of a line of shell in getent's place.
     fn asked(line: &str, limit: Duration) -> Option<io::Result<Vec<IpAddr>>> {
         let line = CString::new(line).unwrap();
-        ask(c"/bin/sh", [c"sh", c"-c", &line], limit)
+        ask(spawn, c"/bin/sh", [c"sh", c"-c", &line], limit)
     }
 
     #[test]
@@ -158,7 +181,7 @@ mod tests {
 
     #[test]
     fn without_getent_the_process_resolves_by_itself() {
-        assert!(ask(c"/nonexistent/getent", [c""; 3], LONG).is_none());
+        assert!(ask(spawn, c"/nonexistent/getent", [c""; 3], LONG).is_none());
         assert!(asked("exit 127", LONG).is_none());
     }
 
