@@ -1,4 +1,4 @@
-//! What a process shows of itself: its argument list and its core.
+//! What a process shows of itself, its argument list and its core; and what it can load.
 //!
 //! Owns the crate's only `unsafe` code. Must never touch the argument list before
 //! it was copied, nor when a second thread could be reading it.
@@ -65,6 +65,26 @@ pub(crate) fn overwrite_arguments(secrets: &[&[u8]]) {
         let bytes = unsafe { std::slice::from_raw_parts_mut(argument.cast::<u8>(), len) };
         overwrite_end(bytes, secrets);
     }
+}
+
+/// Loads a shared library as the C library loads an NSS module, or says why it cannot.
+/// Only for a library whose loading does nothing: what it needs is loaded with it.
+pub(crate) fn load(library: &CStr) -> Result<(), String> {
+    // SAFETY: a NUL-terminated name. Our module has no code that runs while it is loaded.
+    let handle = unsafe { libc::dlopen(library.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+    if !handle.is_null() {
+        // SAFETY: an open handle, closed once; nothing of the library was called.
+        unsafe { libc::dlclose(handle) };
+        return Ok(());
+    }
+    // SAFETY: no preconditions.
+    let why = unsafe { libc::dlerror() };
+    if why.is_null() {
+        return Err("it cannot be loaded".to_owned());
+    }
+    // SAFETY: a NUL-terminated string that is valid until the next such call.
+    let why = unsafe { CStr::from_ptr(why) };
+    Err(why.to_string_lossy().into_owned())
 }
 
 fn overwrite_end(argument: &mut [u8], secrets: &[&[u8]]) {

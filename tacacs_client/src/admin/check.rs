@@ -1,15 +1,27 @@
 //! `tacplus check`: is the configuration right, and what does it say.
 
+use std::ffi::CStr;
 use std::path::Path;
 
-use tacacs_common::config::{Config, Error, Mode};
+use tacacs_common::config::{Config, Error, Mapping, Mode};
+use tacacs_common::escape;
+use tacacs_common::identity::name::is_shared_account;
 use tacacs_common::identity::{self, Store};
 
 use super::NAME;
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::{output, sys};
 
 const NSSWITCH: &str = "/etc/nsswitch.conf";
+
+const PASSWD: &str = "/etc/passwd";
+
+/// What has to be asked of the module: without the second the groups of a level are
+/// never asked for.
+const DATABASES: [&str; 2] = ["passwd", "group"];
+
+/// As the C library makes it of `tacplus`.
+const MODULE: &CStr = c"libnss_tacplus.so.2";
 
 /// Prints the configuration, or everything that is wrong with it.
 pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
@@ -60,9 +72,42 @@ fn warn_of_the_host(config: &Config) {
             ),
         );
     }
+    if unasked(&text).len() < DATABASES.len()
+        && let Err(why) = sys::load(MODULE)
+    {
+        output::tell(
+            NAME,
+            format_args!(
+                "warning: {NSSWITCH} names 'tacplus', but lookups cannot load its module: {}; install it where the linker looks for libraries (ldconfig -p shows where)",
+                escape::line(why.as_bytes())
+            ),
+        );
+    }
+    let passwd = std::fs::read(PASSWD).unwrap_or_default();
+    for account in listed(&passwd, &config.mapping) {
+        output::tell(
+            NAME,
+            format_args!(
+                "warning: {PASSWD} lists '{account}', which with mode = shared is an account of the identity store: lookups would mix the two up; rename or remove it, or choose another user_prefix"
+            ),
+        );
+    }
     if let Err(error) = Store::open(Path::new(identity::PATH)) {
         output::tell(NAME, format_args!("warning: {error}"));
     }
+}
+
+/// The shared accounts of this mapping that /etc/passwd has lines for.
+fn listed(passwd: &[u8], mapping: &Mapping) -> Vec<String> {
+    let names = passwd.split(|byte| *byte == b'\n');
+    let names =
+        names.filter_map(|line| str::from_utf8(line.split(|byte| *byte == b':').next()?).ok());
+    names
+        .filter(|name| {
+            mapping.mode == Mode::Shared && is_shared_account(name, &mapping.user_prefix)
+        })
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The databases of nsswitch.conf that the module is not named in, and has to be.
@@ -76,8 +121,7 @@ fn unasked(nsswitch: &str) -> Vec<&'static str> {
             services.is_some_and(|list| list.split_whitespace().any(|word| word == "tacplus"))
         })
     };
-    // Without the second the groups of a level are never asked for.
-    let mut databases = vec!["passwd", "group"];
+    let mut databases = DATABASES.to_vec();
     databases.retain(|database| !asks(database));
     databases
 }
@@ -109,7 +153,17 @@ fn list(error: &Error) {
 
 #[cfg(test)]
 mod tests {
-    use super::unasked;
+    use super::*;
+
+    #[test]
+    fn shared_accounts_are_not_for_etc_passwd() {
+        let passwd =
+            b"root:x:0:0:\ntacacs15:x:1015:1015:\n\xff:x:1:\ntacacs16:x:1:1:\ntacacs0:x:1:\n";
+        let mut mapping = Mapping::default();
+        assert!(listed(passwd, &mapping).is_empty());
+        mapping.mode = Mode::Shared;
+        assert_eq!(listed(passwd, &mapping), ["tacacs15", "tacacs0"]);
+    }
 
     #[test]
     fn lookups_have_to_reach_the_module_for_users_and_for_groups() {

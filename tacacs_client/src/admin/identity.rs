@@ -235,11 +235,13 @@ fn add(with: &StoreFile, config: &Path, user: &str, uid: Option<u32>) -> Result<
             "with mode = shared users have the uid of their account: give --uid to that",
         ));
     }
+    if level.is_none() {
+        map::named(mapping, user).map_err(unmapped)?;
+    }
+    not_of_the_host(&config, user)?;
     let entry = match level {
         Some(level) => account(&config, with, level, uid)?,
         None => {
-            map::named(mapping, user).map_err(unmapped)?;
-            not_of_the_host(&config, user)?;
             let granted = ask(&config, user)?;
             plan(&config, with, user, uid, &granted).map_err(unmapped)?
         }
@@ -287,14 +289,8 @@ fn plan(
     granted: &Granted,
 ) -> Result<Entry, Unmapped> {
     let store = Store::open(&with.store)?;
-    let host = Host {
-        passwd: Path::new(PASSWD),
-        group: Path::new(GROUP),
-        shells: Path::new(SHELLS),
-        now: now(),
-    };
     let (mut entry, missing) =
-        learn::entry_with_uid(&config.mapping, &store, user, uid, granted, &host)?;
+        learn::entry_with_uid(&config.mapping, &store, user, uid, granted, &this_host())?;
     entry.changed = u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX);
     for group in missing {
         let level = entry.level;
@@ -325,7 +321,18 @@ fn account(
             old.uid
         )));
     }
-    map::account_with_uid(&config.mapping, &store, level, uid).map_err(unmapped)
+    let entry = map::account_with_uid(&config.mapping, &store, level, uid).map_err(unmapped)?;
+    learn::free(&config.mapping, &entry, &this_host()).map_err(unmapped)?;
+    Ok(entry)
+}
+
+fn this_host() -> Host<'static> {
+    Host {
+        passwd: Path::new(PASSWD),
+        group: Path::new(GROUP),
+        shells: Path::new(SHELLS),
+        now: now(),
+    }
 }
 
 /// Asks the servers as a login does.

@@ -54,8 +54,8 @@ pub fn entry_with_uid<'m>(
         ..Wishes::read(mapping, granted.args.as_arguments(), &shells)
     };
     let mut entry = map::plan(mapping, store, user, level, &wishes)?;
+    free(mapping, &entry, host)?;
     let group = host::text(host.group);
-    free(mapping, &entry, &host::text(host.passwd), &group)?;
     let (groups, missing) = host::gids(&group, map::group_names(mapping, level));
     entry.groups = groups;
     entry.learned = host.now;
@@ -63,17 +63,21 @@ pub fn entry_with_uid<'m>(
     Ok((entry, missing))
 }
 
-/// Nobody of the host itself may have the uid or the gid: whoever made a local user may
+/// Whether nobody of the host itself has the uid or the gid: whoever made a local user may
 /// have chosen a number of uid_range.
-fn free(mapping: &Mapping, entry: &Entry, passwd: &[u8], group: &[u8]) -> Result<(), Unmapped> {
+///
+/// # Errors
+/// Whose it is.
+pub fn free(mapping: &Mapping, entry: &Entry, host: &Host<'_>) -> Result<(), Unmapped> {
+    let (passwd, group) = (host::text(host.passwd), host::text(host.group));
     let name = match mapping.mode {
         Mode::Shared => format!("{}{}", mapping.user_prefix, entry.level),
         Mode::Unique | Mode::Local => entry.name.clone(),
     };
-    let user = host::owner(passwd, entry.uid, &name);
+    let user = host::owner(&passwd, entry.uid, &name);
     // A group of the own name only adds members to it.
-    let owner =
-        user.or_else(|| host::owner(group, entry.gid, &name).map(|group| format!("group {group}")));
+    let owner = user
+        .or_else(|| host::owner(&group, entry.gid, &name).map(|group| format!("group {group}")));
     owner.map_or(Ok(()), |owner| {
         Err(Unmapped::Collision {
             name,

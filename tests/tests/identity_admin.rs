@@ -1,0 +1,74 @@
+//! `tacplus check` and `tacplus identity add` on a host that is not as it should be.
+
+use e2e::users;
+use e2e::{Result, Script, Stage, Step};
+
+const SERVER: &str = "127.0.0.1:49";
+
+fn host(mapping: &str) -> Result<Stage> {
+    users::host(&[SERVER], "", mapping).start()
+}
+
+/// The warnings of `tacplus check`, whose exit code says that the file is right.
+fn warnings(stage: &Stage) -> Result<String> {
+    let check = stage.run("tacplus", &["check"])?;
+    check.success()?;
+    Ok(check.stderr)
+}
+
+#[test]
+fn a_module_that_is_named_and_cannot_be_loaded_is_found_by_the_check() -> Result {
+    let stage = host("mode = unique")?;
+    assert!(!warnings(&stage)?.contains("libnss_tacplus"), "all is well");
+    let module = e2e::stage::NSS_MODULE;
+    for (spoil, why) in [
+        (format!("umount {module} && : >{module}"), "file too short"),
+        (format!("rm {module}"), "No such file"),
+    ] {
+        stage.sh(&spoil)?.success()?;
+        let told = warnings(&stage)?;
+        let expected = "names 'tacplus', but lookups cannot load its module";
+        assert!(told.contains(expected) && told.contains(why), "{told}");
+    }
+    // Where nothing names it nobody misses it: the missing lines are the matter then.
+    let files = "passwd: files\ngroup: files\n";
+    stage.write("/etc/nsswitch.conf", 0o644, files)?;
+    let told = warnings(&stage)?;
+    assert!(!told.contains("cannot load"), "{told}");
+    assert_eq!(told.matches("add 'tacplus'").count(), 2, "{told}");
+    Ok(())
+}
+
+#[test]
+fn a_number_that_the_host_has_given_away_is_nobodys_on_the_servers() -> Result {
+    let local = "echo eve:x:2010000015:100::/:/bin/sh >>/etc/passwd; \
+                 echo staff2:x:2010000016: >>/etc/group";
+    for (mapping, name) in [("mode = unique", "alice"), ("mode = shared", "tacacs15")] {
+        let stage = host(mapping)?;
+        let permit = Step::permit(&["priv-lvl=15"]);
+        let _peer = stage.peer(SERVER, &Script::authen([]).author([permit]))?;
+        stage.sh(local)?.success()?;
+        for (uid, owner) in [("2010000015", "'eve'"), ("2010000016", "'group staff2'")] {
+            let words = ["identity", "add", name, "--uid", uid];
+            let add = stage.run("tacplus", &words)?;
+            assert_eq!(add.code, 1, "{mapping}: {add}");
+            assert!(add.stderr.contains(owner), "{mapping}: {add}");
+        }
+        let free = ["identity", "add", name, "--uid", "2010000017"];
+        stage.run("tacplus", &free)?.success()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_account_that_users_share_is_not_one_of_the_hosts() -> Result {
+    let stage = host("mode = shared")?;
+    let line = "echo tacacs15:x:1015:1015::/:/bin/sh >>/etc/passwd";
+    stage.sh(line)?.success()?;
+    let told = warnings(&stage)?;
+    assert!(told.contains("/etc/passwd lists 'tacacs15'"), "{told}");
+    let add = stage.run("tacplus", &["identity", "add", "tacacs15"])?;
+    assert_eq!(add.code, 1, "{add}");
+    assert!(add.stderr.contains("is a local user"), "{add}");
+    Ok(())
+}
