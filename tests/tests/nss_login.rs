@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::scene::{PASSWORD, STACK};
+use e2e::scene::{self, PASSWORD, STACK};
 use e2e::users::{self, uid};
 use e2e::{Output, Result, Script, Stage, Step};
 
@@ -184,12 +184,36 @@ fn nobody_logs_in_as_another_modules_user() -> Result {
     Ok(())
 }
 
+/// What a package does about its own account, and what comes of it.
+const MAINTAINER: &str = "getent passwd NAME >/dev/null || \
+     adduser --system --group --no-create-home --home /nonexistent NAME; \
+     getent passwd NAME | cut -d: -f1,6; id -Gn NAME; sed -n 's/^NAME:.*/listed/p' /etc/passwd";
+
+#[test]
+fn packages_make_their_own_accounts_beside_a_server_that_approves_others() -> Result {
+    let stage = host("unknown = authorize")?;
+    let _server = stage.tac_plus(&scene::server_conf(), &[])?;
+    let alice = stage.sh("getent passwd alice | cut -d: -f1,3,6")?;
+    let expected = format!("alice:{}:/home/alice\n", uid("alice"));
+    assert_eq!(alice.stdout, expected, "the server is up: {}", stage.logs());
+    for name in ["mysql", "_chrony"] {
+        let output = stage.sh(&MAINTAINER.replace("NAME", name))?;
+        let expected = format!("{name}:/nonexistent\n{name}\nlisted\n");
+        assert!(output.stdout.ends_with(&expected), "{output}");
+    }
+    // And the server's own are still there, with the package's in their way or not.
+    assert_eq!(
+        stage.sh("getent passwd alice | cut -d: -f1")?.stdout,
+        "alice\n"
+    );
+    let login = stage.ssh("alice").password(PASSWORD, "whoami")?;
+    assert_eq!(login.stdout, "alice\n", "{login}{}", stage.logs());
+    Ok(())
+}
+
 #[test]
 fn packages_make_their_own_accounts_whether_servers_are_up_or_down() -> Result {
     let stage = host("unknown = authorize")?;
-    let script = "getent passwd NAME >/dev/null || \
-                  adduser --system --group --no-create-home --home /nonexistent NAME; \
-                  getent passwd NAME | cut -d: -f1,6; id -Gn NAME; sed -n 's/^NAME:.*/listed/p' /etc/passwd";
     for (name, server) in [
         ("refused", Some(Script::authen([]).author([Step::deny()]))),
         ("silent", Some(Script::authen([]).author([Step::Silence]))),
@@ -199,7 +223,7 @@ fn packages_make_their_own_accounts_whether_servers_are_up_or_down() -> Result {
             .map(|script| stage.peer(SERVER, &script))
             .transpose()?;
         let begun = Instant::now();
-        let output = stage.sh(&script.replace("NAME", name))?;
+        let output = stage.sh(&MAINTAINER.replace("NAME", name))?;
         assert!(
             output
                 .stdout
