@@ -2,6 +2,7 @@
 
 use tacacs_common::identity::{self, Entry, Refusal, State, StoreError, Writer};
 
+use crate::artefacts::workspace;
 use crate::stage::{Builder, SSHD_STACK, Stage};
 use crate::{Failure, Result, scene};
 
@@ -61,6 +62,19 @@ pub fn store(stage: &Stage, entries: &[Entry]) -> Result {
             .try_for_each(|entry| Ok(book.put(entry.clone())?))
     });
     put.map_err(|Unstored(why)| why)
+}
+
+/// The program of [`put_nss_host`].
+pub const NSS_HOST: &str = "/usr/bin/nss_host";
+
+/// Puts a program on a stage that calls the NSS module as glibc does.
+pub fn put_nss_host(stage: &Stage) -> Result {
+    let source = workspace().join("tests/src/nss_host.c");
+    let compile = format!(
+        "gcc -Wall -Wextra -Werror -O1 -pthread -o {NSS_HOST} {}",
+        source.display()
+    );
+    stage.sh(&compile)?.success()
 }
 
 struct Unstored(Failure);

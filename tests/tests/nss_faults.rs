@@ -4,36 +4,26 @@
 
 use std::time::Duration;
 
-use e2e::artefacts::workspace;
-use e2e::users::{self, entry, uid};
+use e2e::users::{self, NSS_HOST as HOST, entry, uid};
 use e2e::{Forged, Output, Result, Script, Stage, Step};
 use tacacs_common::identity;
 
 const SERVER: &str = "127.0.0.1:49";
-const HOST: &str = "/usr/bin/nss_host";
 const MAPPING: &str = "mode = unique\nunknown = authorize\nlookup_programs = getent id nss_host\n";
 
 /// A stage with the program and a stored user, whose servers are never held down.
 fn stage() -> Result<Stage> {
     let stage = users::host(&[SERVER], "hold_down = 0", MAPPING).start()?;
-    compile(&stage)?;
+    users::put_nss_host(&stage)?;
     users::store(&stage, &[entry("alice", 15, &[27, 100])])?;
     Ok(stage)
-}
-
-fn compile(stage: &Stage) -> Result {
-    let source = workspace().join("tests/src/nss_host.c");
-    let compile = format!(
-        "gcc -Wall -Wextra -Werror -O1 -pthread -o {HOST} {}",
-        source.display()
-    );
-    stage.sh(&compile)?.success()
 }
 
 /// What it is run by, where root may say how many descriptors others may have.
 const RAISED: &str = "ulimit -Hn 110000 2>/dev/null; exec setpriv \"$@\"";
 
 /// The host may keep even root below what a check wants.
+#[allow(clippy::print_stdout, reason = "the log of a test run shows it")]
 fn say_how_many(output: &Output) {
     let opened = output.stderr.strip_suffix(" descriptors\n");
     if let Some(opened) =
@@ -232,7 +222,7 @@ fn dead_servers_are_asked_no_longer_than_a_second_however_many_there_are() -> Re
         builder = builder.address(address.parse()?);
     }
     let stage = builder.start()?;
-    compile(&stage)?;
+    users::put_nss_host(&stage)?;
     for address in &dead {
         stage.blackhole(address.parse()?)?;
     }
