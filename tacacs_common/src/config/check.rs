@@ -17,6 +17,10 @@ const PORT: u16 = 49;
 /// RFC 9887 section 3.1.
 const TLS_PORT: u16 = 300;
 
+const NOBODY_ASKED: &str = "nobody can log in here for the first time: lookups of users ask no server that is given by \
+     name or speaks TLS, and there is no other for authorization. Write an address, set unknown in [mapping], or add \
+     users with 'tacplus identity add NAME'";
+
 /// What is wrong with a secret of `len` bytes.
 pub(super) fn short_secret(len: usize) -> String {
     format!(
@@ -44,7 +48,7 @@ pub(super) fn finish(
     }
     if draft.servers.is_empty() && draft.global.agent.is_none() {
         problems.add(
-            whole,
+            whole.clone(),
             "no server: add a [server NAME] section, or set agent in [global]",
         );
     }
@@ -70,6 +74,9 @@ pub(super) fn finish(
     if !draft.global.allow_mixed {
         check_mixed(&servers, &places, &mut problems);
     }
+    if is_nobody_asked(&draft, &servers) {
+        draft.warnings.push(format!("{whole}: {NOBODY_ASKED}"));
+    }
     problems.or(Config {
         global: draft.global,
         servers,
@@ -77,6 +84,21 @@ pub(super) fn finish(
         accounting: draft.accounting,
         warnings: draft.warnings,
     })
+}
+
+/// Whether `unknown = authorize` is in vain, so that nobody's first login can work.
+fn is_nobody_asked(draft: &Draft, servers: &[Server]) -> bool {
+    // A lookup can neither resolve names nor speak TLS, and leaves both to the agent.
+    let can_be_asked = |server: &Server| {
+        server.tls.is_none()
+            && server.roles.authorization
+            && !matches!(server.address, Address::Name { .. })
+    };
+    let mapping = &draft.mapping;
+    mapping.mode != Mode::Local
+        && mapping.unknown == Unknown::Authorize
+        && draft.global.agent.is_none()
+        && !servers.iter().any(can_be_asked)
 }
 
 /// A server with what it takes over from `[global]`, if all is well.

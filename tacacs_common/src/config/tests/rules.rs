@@ -248,3 +248,30 @@ fn a_flood_of_servers_is_refused() {
         .collect();
     assert!(problems(&flood).starts_with("tacplus.conf:129: more than 64 servers\n"));
 }
+
+#[test]
+fn servers_that_no_lookup_can_ask_are_a_warning_where_new_users_need_one() {
+    let named = "[server a]\naddress = tacacs.example.net\nsecret = a-secret-of-enough-length\n";
+    let given = |mapping: &str, more: &str| {
+        let text =
+            format!("{named}{more}[mapping]\nuid_range = 2000000000-2099999999\n{mapping}\n");
+        good(&text).warnings
+    };
+    let warnings = given("mode = unique", "");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("nobody can log in here for the first time"));
+
+    let address = format!("{}secret = a-secret-of-enough-length\n", server("b", ""));
+    for (mapping, more) in [
+        ("mode = unique", address.as_str()),
+        ("mode = local", ""),
+        ("mode = unique\nunknown = allocate", ""),
+        ("mode = unique\nunknown = never", ""),
+        (
+            "mode = unique",
+            "[global]\nagent = /run/tacplus/agent.sock\n",
+        ),
+    ] {
+        assert!(given(mapping, more).is_empty(), "{mapping}\n{more}");
+    }
+}
