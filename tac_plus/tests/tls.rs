@@ -16,7 +16,10 @@ use std::process::Command;
 use common::certificates::{Authority, Secured, params};
 use common::site::{ROUTER, Site, configuration};
 use common::{V0, V1, acct, arguments, author, pap};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, SerialNumber, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, GeneralSubtree, IsCa, NameConstraints, SerialNumber,
+    date_time_ymd,
+};
 
 const CRL: &str = "tls crl = FOLDER/crl.pem\n";
 
@@ -58,6 +61,9 @@ fn a_certificate_is_good_for_the_names_of_its_client_only() {
         (&["r3.example.net"], false),
         (&["192.0.2.8"], false),
         (&["*.net"], false),
+        (&["r*.example.net"], false),
+        (&["*.*.net"], false),
+        (&["a.r1.example.net"], false),
         (&["r1.example.net.evil.example"], false),
     ] {
         assert_eq!(site.admits(&holder(names)), admitted, "{names:?}");
@@ -100,8 +106,19 @@ fn a_certificate_that_is_not_valid_admits_nobody() {
     too_deep
         .chain
         .extend([by_leaf.certificate(), short.certificate()]);
+    let elsewhere = site.authority.intermediate(|params| {
+        let permitted = vec![GeneralSubtree::DnsName("example.org".to_owned())];
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: permitted,
+            excluded_subtrees: Vec::new(),
+        });
+    });
+    let mut out_of_bounds = elsewhere.sign(&named());
+    out_of_bounds.chain.push(elsewhere.certificate());
     for (what, holder) in [
         ("expired", &expired),
+        ("self-signed", &Authority::self_signed(&named())),
+        ("signed by one for other names", &out_of_bounds),
         ("not yet valid", &early),
         ("for servers", &for_servers),
         ("foreign", &foreign),
@@ -142,6 +159,36 @@ fn a_revoked_certificate_admits_nobody_and_neither_does_any_under_a_list_that_ha
     fs::write(site.path("crl.pem"), site.authority.crl(&[8], 2099)).unwrap();
     site.reload(ROUTER, CRL);
     assert!(site.admits(&holder), "somebody else is revoked");
+}
+
+#[test]
+fn an_intermediate_that_was_revoked_admits_nobody_wherever_it_comes_from() {
+    let mut site = Site::with(CRL);
+    let between = site.authority.intermediate(|params| {
+        params.serial_number = Some(SerialNumber::from(9u64));
+    });
+    let stored = between.client(&["r1.example.net"]);
+    let mut sent = stored.clone();
+    sent.chain.push(between.certificate());
+    let both = format!("{}{}", site.authority.pem(), between.pem());
+    let root_alone = site.authority.pem();
+    for (authorities, holder) in [(&root_alone, &sent), (&both, &stored), (&both, &sent)] {
+        fs::write(site.path("ca.pem"), authorities).unwrap();
+        for (revoked, below, admitted) in [
+            (&[][..], &[][..], true),
+            (&[9], &[], false),
+            (&[], &[7], true),
+        ] {
+            let lists = site.authority.crl(revoked, 2099) + &between.crl(below, 2099);
+            fs::write(site.path("crl.pem"), lists).unwrap();
+            site.reload(ROUTER, CRL);
+            assert_eq!(site.admits(holder), admitted, "{revoked:?}");
+        }
+        // Nothing says whether those below it are revoked.
+        fs::write(site.path("crl.pem"), site.authority.crl(&[], 2099)).unwrap();
+        site.reload(ROUTER, CRL);
+        assert!(!site.admits(holder));
+    }
 }
 
 #[test]

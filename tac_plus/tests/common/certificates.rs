@@ -23,6 +23,7 @@ use super::{PATIENCE, Packet};
 pub struct Authority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
+    key_pem: String,
 }
 
 /// A certificate with its key, and its issuer where that is not the root.
@@ -53,6 +54,7 @@ impl Authority {
         let (params, key) = (authority(name), KeyPair::generate().unwrap());
         Self {
             certificate: params.self_signed(&key).unwrap(),
+            key_pem: key.serialize_pem(),
             issuer: Issuer::new(params, key),
         }
     }
@@ -63,7 +65,18 @@ impl Authority {
         params(&mut own);
         Self {
             certificate: own.signed_by(&key, &self.issuer).unwrap(),
+            key_pem: key.serialize_pem(),
             issuer: Issuer::new(own, key),
+        }
+    }
+
+    /// One that nobody else vouches for.
+    pub fn self_signed(params: &CertificateParams) -> Holder {
+        let key = KeyPair::generate().unwrap();
+        Holder {
+            chain: vec![params.self_signed(&key).unwrap()],
+            key: key.serialize_der(),
+            key_pem: key.serialize_pem(),
         }
     }
 
@@ -85,6 +98,11 @@ impl Authority {
         let mut params = params(&["aaa.example.net"]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(&params)
+    }
+
+    /// Its private key, for another program to sign with.
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
     }
 
     pub fn pem(&self) -> String {

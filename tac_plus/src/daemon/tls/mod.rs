@@ -6,9 +6,11 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `authorities` | who signs clients' certificates |
 //! | `hello` | the look for early data |
 //! | `tickets` | resumption |
 
+mod authorities;
 mod hello;
 mod tickets;
 
@@ -20,16 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::verify_server_name;
-use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{
-    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use rustls::version::TLS13;
-use rustls::{HandshakeKind, RootCertStore, ServerConfig};
+use rustls::{HandshakeKind, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -86,7 +85,7 @@ impl Tls {
             return Ok(None);
         }
         let provider = Arc::new(default_provider());
-        let verifier = verifier(settings, &provider)?;
+        let verifier = authorities::verifier(settings, &provider)?;
         let (path, key_path) = (
             required(settings.certificate.as_ref(), "certificate")?,
             required(settings.key.as_ref(), "key")?,
@@ -155,33 +154,6 @@ impl Tls {
         let verified = (self.verifier).verify_client_cert(own, intermediates, UnixTime::now());
         verified.map(drop)
     }
-}
-
-/// Who signs clients' certificates, and which of those are revoked.
-fn verifier(
-    settings: &settings::Tls,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let path = required(settings.ca.as_ref(), "ca")?;
-    let mut roots = RootCertStore::empty();
-    for certificate in all(path, "certificate", CertificateDer::pem_file_iter(path))? {
-        roots
-            .add(certificate)
-            .map_err(|error| broken(path, &error))?;
-    }
-    let mut builder =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    for path in &settings.crl {
-        let lists = CertificateRevocationListDer::pem_file_iter(path);
-        let lists = all(path, "revocation list", lists)?;
-        // A list that has run out revokes everything: who withholds a new one must not
-        // keep a stolen certificate alive.
-        builder = builder.with_crls(lists).enforce_revocation_expiration();
-        // Which list is broken: the builder looks at them when it builds only.
-        let tried = builder.clone().build();
-        tried.map_err(|error| broken(path, &error))?;
-    }
-    builder.build().map_err(|error| broken(path, &error))
 }
 
 fn required<'a>(path: Option<&'a PathBuf>, name: &str) -> Result<&'a Path, String> {
