@@ -24,15 +24,25 @@ use tacacs_common::packet::{
 /// waits until the server closes. What came back, and what openssl says besides.
 fn openssl(site: &Site, arguments: &[&str], packets: &[Vec<u8>]) -> (Vec<Packet>, String) {
     site.router().write(site.folder.path(), "client");
+    openssl_as("client", site, arguments, packets)
+}
+
+/// As the holder of the certificate and key in the files of this name.
+fn openssl_as(
+    holder: &str,
+    site: &Site,
+    arguments: &[&str],
+    packets: &[Vec<u8>],
+) -> (Vec<Packet>, String) {
     let mut child = Command::new("openssl")
         .args(["s_client", "-quiet", "-connect"])
         .arg(site.address.to_string())
         .arg("-CAfile")
         .arg(site.path("ca.pem"))
         .arg("-cert")
-        .arg(site.path("client.pem"))
+        .arg(site.path(&format!("{holder}.pem")))
         .arg("-key")
-        .arg(site.path("client.key"))
+        .arg(site.path(&format!("{holder}.key")))
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -159,6 +169,38 @@ fn only_tls_1_3_is_spoken_and_only_to_who_has_a_certificate() {
     let config = config.with_root_certificates(roots).with_no_client_auth();
     let mut wire = Secured::connect(site.address, &config.into());
     assert!(wire.ask(1, V1, false, &pap("alice", "alice-pap")).is_err());
+}
+
+/// A certificate of the site's authority for an RSA key of so many bits.
+fn sign_rsa(site: &Site, bits: u32) {
+    std::fs::write(site.path("ca.key"), site.authority.key_pem()).unwrap();
+    let extensions = "subjectAltName = DNS:r1.example.net\nextendedKeyUsage = clientAuth\n";
+    std::fs::write(site.path("extensions"), extensions).unwrap();
+    let script = format!(
+        "openssl req -newkey rsa:{bits} -nodes -keyout rsa.key -subj /CN=r1 -out request && \
+         openssl x509 -req -in request -CA ca.pem -CAkey ca.key -days 1 -extfile extensions -out rsa.pem"
+    );
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(site.folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn a_certificate_with_a_weak_key_admits_nobody() {
+    let site = Site::start();
+    for (bits, admitted) in [(2048, true), (1024, false)] {
+        sign_rsa(&site, bits);
+        // What openssl itself would not use any more.
+        let weak_too = &["-cipher", "DEFAULT@SECLEVEL=0"];
+        let (replies, said) = openssl_as("rsa", &site, weak_too, &login());
+        assert_eq!(!replies.is_empty(), admitted, "{bits}: {said}");
+        // It did show the certificate.
+        assert!(admitted || said.contains("alert"), "{bits}: {said}");
+    }
 }
 
 #[test]
