@@ -4,11 +4,17 @@
 
 use std::sync::Mutex;
 
-use tacacs_common::identity::{Entry, Group};
+use tacacs_common::identity::{Entry, Group, State, Store};
 
 use crate::answer::{Answer, Failure};
 use crate::local::Locals;
 use crate::site::{Site, damaged};
+
+/// There are sixteen levels, and accounts of former configurations.
+const ACCOUNTS: usize = 64;
+
+/// Whether an entry is the one that a walk has come for.
+type Take<'t> = dyn FnMut(&Store, &Entry) -> Answer<bool> + 't;
 
 /// The walk of `getpwent`, and that of `getgrent`. glibc has one of each for the whole
 /// process, and calls from one thread at a time.
@@ -38,7 +44,7 @@ impl Walk {
         site: &Site<'_>,
         put: &mut dyn FnMut(&Entry) -> Answer<()>,
     ) -> Answer<()> {
-        self.step(site, &mut |entry| {
+        self.step(site, &mut |_, entry| {
             put(entry)?;
             Ok(true)
         })
@@ -50,31 +56,57 @@ impl Walk {
         site: &Site<'_>,
         put: &mut dyn FnMut(&Group) -> Answer<()>,
     ) -> Answer<()> {
-        let store = site.store()?;
         let locals = Locals::groups(site)?;
-        self.step(site, &mut |entry| {
-            let group = store.group_by_name(entry.name.as_bytes());
-            group
-                .map_err(damaged)?
-                .filter(|group| !locals.list(&group.name))
-                .map_or(Ok(false), |group| put(&group).map(|()| true))
+        // The accounts of mode shared whose users were met: no need to look for each.
+        let mut accounts = Vec::new();
+        self.step(site, &mut |store, entry| {
+            if entry.state != State::Shared && accounts.contains(&entry.gid) {
+                return Ok(false);
+            }
+            let group = store.group_by_gid(entry.gid).map_err(damaged)?;
+            match group.filter(|group| group.name == entry.name) {
+                Some(group) if locals.list(&group.name) => Ok(false),
+                Some(group) => put(&group).map(|()| true),
+                None => {
+                    if accounts.len() < ACCOUNTS {
+                        accounts.push(entry.gid);
+                    }
+                    Ok(false)
+                }
+            }
         })
     }
 
     /// Goes on to the next entry that `take` takes.
-    fn step(&self, site: &Site<'_>, take: &mut dyn FnMut(&Entry) -> Answer<bool>) -> Answer<()> {
+    fn step(&self, site: &Site<'_>, take: &mut Take<'_>) -> Answer<()> {
         let store = site.store()?;
         let locals = Locals::users(site)?;
         self.with(&mut |name| {
-            loop {
-                let next = store.after(name.as_bytes()).map_err(damaged)?;
-                let entry = next.ok_or(Failure::NotFound)?;
-                let taken = !locals.list(&entry.name) && take(&entry)?;
-                *name = entry.name;
-                if taken {
-                    return Ok(());
+            let mut end = Err(Failure::NotFound);
+            let from = std::mem::take(name);
+            let mut last = None;
+            let walked = store.each_after(from.as_bytes(), &mut |entry| {
+                let taken = if locals.list(&entry.name) {
+                    Ok(false)
+                } else {
+                    take(&store, &entry)
+                };
+                let goes_on = matches!(taken, Ok(false));
+                match taken {
+                    // There was no room for it: it is the next one again.
+                    Err(why) => end = Err(why),
+                    Ok(taken) => {
+                        last = Some(entry.name);
+                        if taken {
+                            end = Ok(());
+                        }
+                    }
                 }
-            }
+                goes_on
+            });
+            *name = last.unwrap_or(from);
+            walked.map_err(damaged)?;
+            end
         })
     }
 

@@ -222,14 +222,27 @@ impl Store {
     /// As for [`by_name`](Self::by_name).
     pub fn after(&self, name: &[u8]) -> Found<Entry> {
         let mut next = None;
-        self.lines_from(name, &mut |entry| {
-            let wanted = entry.is_known() && entry.name.as_bytes() > name;
-            if wanted {
-                next = Some(entry);
-            }
-            !wanted
+        self.each_after(name, &mut |entry| {
+            next = Some(entry);
+            false
         })?;
         Ok(next)
+    }
+
+    /// Calls `each` with the entries that [`after`](Self::after) gives one by one, until
+    /// it answers false: for enumerations that leave some out.
+    ///
+    /// # Errors
+    /// As for [`by_name`](Self::by_name).
+    pub fn each_after(
+        &self,
+        name: &[u8],
+        each: &mut dyn FnMut(Entry) -> bool,
+    ) -> Result<(), StoreError> {
+        self.lines_from(name, &mut |entry| {
+            let wanted = entry.is_known() && entry.name.as_bytes() > name;
+            !wanted || each(entry)
+        })
     }
 
     /// Calls `each` with every entry, those that ended too, in the order of names,
