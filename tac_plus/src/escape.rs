@@ -21,25 +21,14 @@ impl Field<'_> {
     /// As [`ToString`], at the end of a line and without the cost of formatting: most
     /// text needs nothing.
     pub(crate) fn append_to(&self, line: &mut Vec<u8>) {
-        if is_plain(self.0, |_| false) {
-            line.extend_from_slice(self.0);
-        } else {
-            line.extend_from_slice(self.to_string().as_bytes());
-        }
+        append(self, self.0, is_plain(self.0, |_| false), line);
     }
 }
 
 impl Word<'_> {
     /// As [`Field::append_to`].
-    pub(crate) fn append_to(&self, line: &mut String) {
-        let plain = std::str::from_utf8(self.0);
-        match plain
-            .ok()
-            .filter(|_| is_plain(self.0, is_special_in_a_word))
-        {
-            Some(plain) => line.push_str(plain),
-            None => line.push_str(&self.to_string()),
-        }
+    pub(crate) fn append_to(&self, line: &mut Vec<u8>) {
+        append(self, self.0, is_plain(self.0, is_special_in_a_word), line);
     }
 }
 
@@ -63,23 +52,32 @@ pub(crate) fn lone_blanks(field: &str) -> String {
     out
 }
 
-/// An address as every line has it, without the cost of formatting for the usual kind.
-pub(crate) fn address(address: IpAddr) -> String {
+fn append(text: &impl fmt::Display, bytes: &[u8], plain: bool, line: &mut Vec<u8>) {
+    if plain {
+        line.extend_from_slice(bytes);
+    } else {
+        line.extend_from_slice(text.to_string().as_bytes());
+    }
+}
+
+/// An address at the end of a line, without the cost of formatting for the usual kind.
+pub(crate) fn append_address(address: IpAddr, line: &mut Vec<u8>) {
     let IpAddr::V4(address) = address else {
-        return address.to_string();
+        line.extend_from_slice(address.to_string().as_bytes());
+        return;
     };
-    let mut text = String::with_capacity(15);
     for (number, octet) in address.octets().into_iter().enumerate() {
         if number > 0 {
-            text.push('.');
+            line.push(b'.');
         }
-        let digits = [octet / 100, octet / 10 % 10, octet % 10];
-        let zeros = digits.iter().take(2).take_while(|digit| **digit == 0);
-        for digit in digits.iter().skip(zeros.count()) {
-            text.push(char::from(b'0' + digit));
+        if octet >= 100 {
+            line.push(b'0' + octet / 100);
         }
+        if octet >= 10 {
+            line.push(b'0' + octet / 10 % 10);
+        }
+        line.push(b'0' + octet % 10);
     }
-    text
 }
 
 impl fmt::Display for Field<'_> {
@@ -183,7 +181,9 @@ mod tests {
             "2001:db8::1",
         ] {
             let parsed: IpAddr = text.parse().unwrap();
-            assert_eq!(address(parsed), text);
+            let mut line = Vec::new();
+            append_address(parsed, &mut line);
+            assert_eq!(line, text.as_bytes());
         }
     }
 

@@ -350,3 +350,16 @@ fn a_certificate_that_runs_out_ends_its_resumption_too() {
     }
     assert!(resumed > 0);
 }
+
+#[test]
+fn a_certificate_that_runs_out_ends_its_open_connection() {
+    let mut site = Site::start();
+    let mut brief = params(&["r1.example.net"]);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    brief.not_after = date_time_ymd(1970, 1, 1) + now + std::time::Duration::from_secs(3);
+    let mut wire = site.connect(&site.authority.sign(&brief));
+    let login = pap("alice", "alice-pap");
+    assert_eq!(wire.ask(1, V1, true, &login).unwrap().status(), "PASS");
+    assert!(wire.is_closed(), "long before an idle connection is");
+    site.server.wait_for_line("its certificate has run out");
+}

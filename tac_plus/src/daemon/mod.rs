@@ -84,9 +84,9 @@ impl Shared {
     }
 
     /// Counts an attempt to get in; tells how long its answer waits.
-    fn count(&self, attempt: &Attempt) -> Duration {
+    fn count(&self, attempt: &Attempt, now: Instant) -> Duration {
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.count(attempt, self.started.elapsed())
+        throttle.count(attempt, now.saturating_duration_since(self.started))
     }
 
     /// Counts a connection in, if there is room for it.

@@ -22,7 +22,7 @@ mod trial;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) use pam::Dialogue;
@@ -55,6 +55,8 @@ const HASH_LIMIT: Duration = Duration::from_secs(20);
 const SEARCH_LIMIT: Duration = Duration::from_secs(10);
 /// PAM may wait for somebody to take a phone out of a pocket.
 const PAM_LIMIT: Duration = Duration::from_secs(60);
+/// A dialogue that lasts longer waits for nobody any more: its module hangs.
+const PAM_STUCK: Duration = Duration::from_secs(900);
 /// A program has its own limit; this is for its turn and its end.
 const PROGRAM_GRACE: Duration = Duration::from_secs(5);
 /// How long killing the last of them may take.
@@ -66,6 +68,8 @@ pub(crate) struct Effects {
     searches: Pool,
     dialogues: Pool,
     programs: Pool,
+    /// As many dialogues as were known to hang when it was last logged.
+    stuck: AtomicUsize,
     /// Whether programs are to end.
     ending: Arc<AtomicBool>,
     log: Log,
@@ -86,6 +90,7 @@ impl Effects {
             ),
             dialogues: Pool::new("pam", 0, DIALOGUES, 0),
             programs: Pool::new("program", 0, PROGRAMS, PROGRAMS_WAITING),
+            stuck: AtomicUsize::default(),
             ending: Arc::default(),
             log,
         }
@@ -128,6 +133,7 @@ impl Effects {
                 ("rules that take long", self.searches.run(client, work))
             }
             Effect::Pam(request) => {
+                self.mind_stuck_dialogues();
                 let work = move || pam::converse(request, ticket);
                 ("PAM", self.dialogues.run(client, work))
             }
@@ -150,6 +156,21 @@ impl Effects {
         if let Err(Full) = done {
             self.log.line(format!(
                 "request from {client} answered with ERROR: too many others wait for {what}"
+            ));
+        }
+    }
+}
+
+impl Effects {
+    /// Says so each time that more modules of PAM hang: a thread inside one can neither be
+    /// ended nor used again, and one day there would be none left.
+    fn mind_stuck_dialogues(&self) {
+        let now = self.dialogues.stuck(PAM_STUCK);
+        if now > self.stuck.swap(now, Ordering::Relaxed) {
+            self.log.line(format!(
+                "{now} of {DIALOGUES} threads for PAM have been inside a module for more than {} \
+                 minutes and are lost: see which module hangs, and restart tac_plus then",
+                PAM_STUCK.as_secs() / 60
             ));
         }
     }

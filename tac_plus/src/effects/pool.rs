@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A thread without work ends after this long.
 const REST: Duration = Duration::from_secs(60);
@@ -36,6 +36,9 @@ struct State {
     jobs: usize,
     /// The same, by client.
     by_client: HashMap<IpAddr, usize>,
+    /// When each job that runs began, by its number.
+    running: HashMap<u64, Instant>,
+    numbers: u64,
 }
 
 /// There was no room for a job.
@@ -56,6 +59,14 @@ impl Pool {
     /// Whether there is nothing to do.
     pub(super) fn is_idle(&self) -> bool {
         self.0.state().jobs == 0
+    }
+
+    /// How many threads have been at one job for longer than this. What blocks for ever
+    /// cannot be ended, and keeps its thread.
+    pub(super) fn stuck(&self, longer: Duration) -> usize {
+        let state = self.0.state();
+        let running = state.running.values();
+        running.filter(|since| since.elapsed() > longer).count()
     }
 
     /// Has the work done by one of the threads.
@@ -112,10 +123,14 @@ impl Shared {
                 }
                 continue;
             };
+            state.numbers += 1;
+            let number = state.numbers;
+            state.running.insert(number, Instant::now());
             drop(state);
             // What panics drops its ticket; the thread goes on.
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
             state = self.state();
+            state.running.remove(&number);
             state.jobs -= 1;
             if let Some(count) = state.by_client.get_mut(&client) {
                 *count -= 1;
@@ -161,6 +176,28 @@ mod tests {
         drop(end);
         (0..3).for_each(|_| count.recv().unwrap());
         assert!(job(ONE), "and empty again");
+    }
+
+    #[test]
+    fn a_job_that_does_not_end_shows() {
+        let pool = Pool::new("test", 0, 1, 1);
+        let (start, started) = channel();
+        let (end, ended) = channel::<()>();
+        let running = pool.run(ONE, move || {
+            start.send(()).unwrap();
+            let _ = ended.recv();
+        });
+        assert!(running.is_ok());
+        started.recv().unwrap();
+        while pool.stuck(Duration::from_millis(1)) == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(pool.stuck(Duration::from_secs(3600)), 0);
+        drop(end);
+        while !pool.is_idle() {
+            std::thread::yield_now();
+        }
+        assert_eq!(pool.stuck(Duration::ZERO), 0);
     }
 
     #[test]

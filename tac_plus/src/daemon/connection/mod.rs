@@ -28,6 +28,7 @@ use super::Shared;
 use super::limits::Limits;
 use super::setup::Current;
 use crate::effects::{self, inbox::Inbox};
+use crate::policy::values::Date;
 use crate::policy::{Done, Effect, Input, Policy, Reply, Session, Step};
 use peer::{Peer, Proof};
 pub(super) use peer::{plain, secured};
@@ -69,8 +70,18 @@ struct Talk<'k, S> {
     inbox: Inbox,
     waiting: Waiting,
     since: Instant,
+    /// When what shows who the client is runs out.
+    proven_until: Option<Instant>,
     /// Whether a packet was refused: then the client may still be sending.
     refused: bool,
+}
+
+/// When something happens. Looking at clocks costs more than some answers, so it is done
+/// once for all that arrived together.
+#[derive(Clone, Copy)]
+struct Moment {
+    now: Instant,
+    today: Date,
 }
 
 /// What happened while a connection waited.
@@ -79,6 +90,8 @@ enum Happened {
     Received(usize),
     /// Effects have results.
     Results,
+    /// The client's certificate ran out.
+    Expired,
     /// The daemon is to end.
     Stop,
 }
@@ -94,6 +107,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
         Self {
             shared,
             stream,
+            proven_until: peer.proven_until(),
             peer,
             policy: Arc::clone(&current.policy),
             limits: current.limits,
@@ -147,6 +161,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                     self.note_progress(true, Instant::now());
                     self.flush().await?;
                 }
+                Happened::Expired => self.mind_expiry(Instant::now()),
                 Happened::Stop => {
                     stopped = true;
                     self.connection.drain();
@@ -171,7 +186,11 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                 () = &mut timer => {}
             }
             // The timer is set back only now: most of the time something came meanwhile.
-            if deadline <= Instant::now() {
+            let now = Instant::now();
+            if self.proven_until.is_some_and(|end| end <= now) {
+                return Ok(Happened::Expired);
+            }
+            if deadline <= now {
                 return if self.inbox.is_empty() {
                     Err(io::ErrorKind::TimedOut.into())
                 } else {
@@ -183,6 +202,12 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
     }
 
     fn deadline(&self) -> Instant {
+        let patience = self.patience();
+        (self.proven_until).map_or(patience, |end| end.min(patience))
+    }
+
+    /// Until when the client is waited for.
+    fn patience(&self) -> Instant {
         // An effect has its own end.
         if let Some(end) = self.inbox.deadline() {
             return end.into();
@@ -219,7 +244,11 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
     /// Answers everything that has arrived whole; tells whether anything had.
     async fn answer(&mut self, now: Instant) -> io::Result<bool> {
         self.refresh();
-        let today = self.shared.today.date();
+        self.mind_expiry(now);
+        let moment = Moment {
+            now,
+            today: self.shared.today.date(),
+        };
         // Dialogues that were given up without a word must not fill the connection.
         let limit = self.limits.answer;
         self.connection
@@ -273,11 +302,11 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                         Request::Author(request) => Input::Author(request, version),
                         Request::Acct(request) => Input::Acct(request, version),
                     };
-                    let step = running.session.step(&running.policy, today, input);
-                    self.perform(session_id, step).await;
+                    let step = (running.session).step(&running.policy, moment.today, input);
+                    self.perform(session_id, step, moment).await;
                     if self.waiting == Waiting::FirstPacket {
                         self.peer
-                            .mind_old_secret(self.shared, &self.connection, today);
+                            .mind_old_secret(self.shared, &self.connection, moment.today);
                     }
                 }
             }
@@ -305,7 +334,20 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
         }
     }
 
-    async fn perform(&mut self, session_id: u32, mut step: Step) {
+    /// A client whose certificate has run out meanwhile may end its sessions but begin
+    /// none.
+    fn mind_expiry(&mut self, now: Instant) {
+        if self.proven_until.is_none_or(|end| end > now) {
+            return;
+        }
+        self.proven_until = None;
+        self.connection.drain();
+        let address = self.peer.address;
+        let line = format!("connection from {address} ends: its certificate has run out");
+        self.shared.log.line(line);
+    }
+
+    async fn perform(&mut self, session_id: u32, mut step: Step, moment: Moment) {
         loop {
             match step {
                 Step::Reply(reply, line) => {
@@ -317,7 +359,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                     return self.connection.end(session_id);
                 }
                 Step::Need(Effect::Count(attempt)) => {
-                    let wait = self.shared.count(&attempt);
+                    let wait = self.shared.count(&attempt, moment.now.into_std());
                     if !wait.is_zero() {
                         return self.inbox.pause(session_id, wait);
                     }
@@ -340,8 +382,8 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
             let Some(running) = self.connection.state(session_id) else {
                 return;
             };
-            let today = self.shared.today.date();
-            step = (running.session).step(&running.policy, today, Input::Done(Done::Due));
+            let due = Input::Done(Done::Due);
+            step = (running.session).step(&running.policy, moment.today, due);
         }
     }
 
@@ -357,16 +399,18 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
 
     /// Tells sessions what became of their effects.
     async fn resume(&mut self, results: Vec<(u32, Done)>) {
+        let moment = Moment {
+            now: Instant::now(),
+            today: self.shared.today.date(),
+        };
         for (session_id, done) in results {
             let Some(running) = self.connection.state(session_id) else {
                 continue;
             };
-            running.since = Instant::now();
-            let today = self.shared.today.date();
-            let step = running
-                .session
-                .step(&running.policy, today, Input::Done(done));
-            self.perform(session_id, step).await;
+            running.since = moment.now;
+            let done = Input::Done(done);
+            let step = (running.session).step(&running.policy, moment.today, done);
+            self.perform(session_id, step, moment).await;
         }
     }
 

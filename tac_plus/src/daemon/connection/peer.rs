@@ -12,7 +12,7 @@ use tacacs_common::packet::Error;
 use tacacs_common::secret::Secret;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Talk;
 use crate::daemon::Shared;
@@ -122,6 +122,14 @@ fn known(shared: &Shared, current: &Current, address: IpAddr) -> Option<Arc<Clie
 }
 
 impl Peer<'_> {
+    /// When what the client has shown runs out.
+    pub(super) fn proven_until(&self) -> Option<Instant> {
+        match &self.proof {
+            Proof::Secrets(_) => None,
+            Proof::Certificate(certificate) => certificate.end().map(Instant::from_std),
+        }
+    }
+
     /// Whether what the client has shown is still good, or if it has shown nothing yet,
     /// all that it may.
     pub(super) fn is_still<S>(

@@ -16,6 +16,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientCertVerifierBuilder, WebPkiClientVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 
+use super::x509::Fields;
 use super::{all, broken, required};
 use crate::policy::settings;
 
@@ -82,42 +83,16 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// RFC 5280 section 4.1: what stands before the two is of no interest here.
     fn of(certificate: &'a CertificateDer<'_>) -> Option<Self> {
-        const VERSION: u8 = 0xa0;
-        let (_, certificate, _) = element(certificate)?;
-        let (_, signed, _) = element(certificate)?;
-        let (tag, _, after) = element(signed)?;
-        let serial = if tag == VERSION { after } else { signed };
-        let (_, _, algorithm) = element(serial)?;
-        let (_, _, rest) = element(algorithm)?;
-        let (_, issuer, validity) = element(rest)?;
-        let (_, _, rest) = element(validity)?;
-        let (_, subject, _) = element(rest)?;
+        let Fields {
+            issuer, subject, ..
+        } = Fields::of(certificate)?;
         Some(Self { issuer, subject })
     }
 
     fn issued(&self, other: &Self) -> bool {
         self.subject == other.issuer && other.subject != other.issuer
     }
-}
-
-/// The tag, the contents and what comes behind of the first DER element.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        // 0x80 alone has no length, and DER no such thing.
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x83 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            let length = (bytes.iter()).fold(0, |length, byte| length << 8 | usize::from(*byte));
-            (length, rest)
-        }
-        _ => return None,
-    };
-    let (contents, rest) = rest.split_at_checked(length)?;
-    Some((tag, contents, rest))
 }
 
 /// Takes these besides those that a client sends.
@@ -162,27 +137,5 @@ impl ClientCertVerifier for Stored {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.verifier.supported_verify_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_element_is_what_its_length_says_or_nothing() {
-        let long = [&[0x30, 0x82, 1, 0][..], &[7; 256], b"rest"].concat();
-        assert_eq!(element(&long), Some((0x30, &[7; 256][..], &b"rest"[..])));
-        assert_eq!(element(b"\x02\x01\x05"), Some((2, &b"\x05"[..], &b""[..])));
-        for broken in [
-            &b""[..],
-            b"\x30",
-            b"\x30\x02\x05",
-            b"\x30\x80\x05\x00",
-            b"\x30\x81",
-            b"\x30\x84\x00\x00\x00\x01\x05",
-        ] {
-            assert_eq!(element(broken), None, "{broken:?}");
-        }
     }
 }

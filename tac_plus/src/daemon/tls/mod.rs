@@ -9,17 +9,19 @@
 //! | `authorities` | who signs clients' certificates |
 //! | `hello` | the look for early data |
 //! | `tickets` | resumption |
+//! | `x509` | names and dates of a certificate |
 
 mod authorities;
 mod hello;
 mod tickets;
+mod x509;
 
 use std::fmt::Display;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::client::verify_server_name;
 use rustls::crypto::ring::default_provider;
@@ -37,6 +39,7 @@ use crate::policy::settings;
 use crate::policy::values::TlsName;
 use hello::Watched;
 use tickets::Tickets;
+use x509::Fields;
 
 /// How long a session may be resumed unless the configuration says so.
 const TICKET_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -56,9 +59,29 @@ pub(super) struct Tls {
 pub(super) struct Certificate {
     own: CertificateDer<'static>,
     intermediates: Box<[CertificateDer<'static>]>,
+    /// When it runs out, unless that is further away than clocks reach.
+    end: Option<Instant>,
 }
 
 impl Certificate {
+    /// One that was good just now.
+    fn new(chain: &[CertificateDer<'static>]) -> Result<Self, &'static str> {
+        let (own, intermediates) = chain.split_first().ok_or("the client has no certificate")?;
+        let end = Fields::of(own).and_then(|fields| fields.not_after());
+        let end = end.ok_or("its certificate does not say when it runs out")?;
+        let left = Duration::from_secs(end.saturating_sub(UnixTime::now().as_secs()));
+        Ok(Self {
+            own: own.clone(),
+            intermediates: intermediates.into(),
+            end: Instant::now().checked_add(left),
+        })
+    }
+
+    /// From when on it is no proof any more, if that is to be expected.
+    pub(super) fn end(&self) -> Option<Instant> {
+        self.end
+    }
+
     /// Whether one of these names is in its subjectAltName (RFC 9887 section 3.4.2,
     /// with the wildcards of RFC 9525). Its common name counts for nothing.
     pub(super) fn is_one_of(&self, names: &[TlsName]) -> bool {
@@ -133,13 +156,7 @@ impl Tls {
         let stream = acceptor.accept(Watched::new(stream)).await?;
         let (_, connection) = stream.get_ref();
         let chain = connection.peer_certificates().unwrap_or_default();
-        let Some((own, intermediates)) = chain.split_first() else {
-            return Err(io::Error::other("the client has no certificate"));
-        };
-        let certificate = Certificate {
-            own: own.clone().into_owned(),
-            intermediates: intermediates.into(),
-        };
+        let certificate = Certificate::new(chain).map_err(io::Error::other)?;
         if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
             // The library remembers the certificate; meanwhile it may have run out, or
             // the list of those revoked has.
@@ -150,7 +167,9 @@ impl Tls {
 
     /// Validates a certificate's path now, revocation included.
     pub(super) fn verify(&self, certificate: &Certificate) -> Result<(), rustls::Error> {
-        let Certificate { own, intermediates } = certificate;
+        let Certificate {
+            own, intermediates, ..
+        } = certificate;
         let verified = (self.verifier).verify_client_cert(own, intermediates, UnixTime::now());
         verified.map(drop)
     }

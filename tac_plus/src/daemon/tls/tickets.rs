@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 
 /// Sessions that are kept; the oldest go first.
 const KEPT: usize = 8192;
+/// And bytes of them: each holds its client's certificates, as many as that sent.
+const BYTES: usize = 16 * 1024 * 1024;
 
 type Number = [u8; 32];
 
@@ -30,6 +32,7 @@ struct Sessions {
     by_number: HashMap<Number, (Instant, Zeroizing<Vec<u8>>)>,
     /// In the order of their making; those that were used may still be in here.
     order: VecDeque<Number>,
+    bytes: usize,
 }
 
 impl Tickets {
@@ -68,6 +71,7 @@ impl ProducesTickets for Tickets {
         let mut sessions = self.sessions();
         let session = (now, Zeroizing::new(plain.to_vec()));
         sessions.by_number.insert(number, session);
+        sessions.bytes += plain.len();
         sessions.order.push_back(number);
         sessions.forget(now, self.lifetime);
         Some(number.to_vec())
@@ -75,23 +79,33 @@ impl ProducesTickets for Tickets {
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let number = Number::try_from(ticket).ok()?;
-        let (made, session) = self.sessions().by_number.remove(&number)?;
+        let (made, session) = self.sessions().remove(&number)?;
         (made.elapsed() < self.lifetime).then(|| session.to_vec())
     }
 }
 
 impl Sessions {
+    fn remove(&mut self, number: &Number) -> Option<(Instant, Zeroizing<Vec<u8>>)> {
+        let found = self.by_number.remove(number)?;
+        self.bytes = self.bytes.saturating_sub(found.1.len());
+        Some(found)
+    }
+
     fn forget(&mut self, now: Instant, lifetime: Duration) {
         while let Some(oldest) = self.order.front() {
             let goes = match self.by_number.get(oldest) {
-                Some((made, _)) => self.order.len() > KEPT || now.duration_since(*made) >= lifetime,
+                Some((made, _)) => {
+                    let full = self.order.len() > KEPT || self.bytes > BYTES;
+                    full || now.duration_since(*made) >= lifetime
+                }
                 None => true,
             };
             if !goes {
                 return;
             }
-            self.by_number.remove(oldest);
-            self.order.pop_front();
+            if let Some(oldest) = self.order.pop_front() {
+                self.remove(&oldest);
+            }
         }
     }
 }
@@ -129,5 +143,12 @@ mod tests {
         }
         assert_eq!(tickets.decrypt(&first), None);
         assert_eq!(tickets.sessions().by_number.len(), KEPT);
+        let long = vec![b'x'; 64 * 1024];
+        for _ in 0..2 * BYTES / long.len() {
+            let last = tickets.encrypt(&long).unwrap();
+            assert!(tickets.sessions().bytes <= BYTES);
+            assert!(tickets.sessions().by_number.contains_key(last.as_slice()));
+        }
+        assert_eq!(tickets.sessions().by_number.len(), BYTES / long.len());
     }
 }

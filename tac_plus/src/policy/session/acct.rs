@@ -39,7 +39,7 @@ impl Session {
         };
         let about = &request.about;
         let mut line = Vec::with_capacity(256);
-        line.extend_from_slice(escape::address(self.address).as_bytes());
+        escape::append_address(self.address, &mut line);
         for field in [about.user, about.port, about.rem_addr] {
             line.push(b'\t');
             Field(field).append_to(&mut line);

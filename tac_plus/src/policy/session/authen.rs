@@ -331,30 +331,33 @@ impl Session {
     pub(super) fn line(&self, login: &Login, outcome: &str, why: Option<&str>) -> String {
         // Put together by hand: every login has one, and formatting costs as much as
         // all the rest of a login.
-        let mut line = String::with_capacity(160);
+        let mut line = Vec::with_capacity(160);
         match login.purpose {
-            Purpose::Login | Purpose::Pap => line.push_str("login "),
-            Purpose::Enable(level) => line.push_str(&format!("enable {level} ")),
-            Purpose::Change => line.push_str("password change "),
+            Purpose::Login | Purpose::Pap => line.extend_from_slice(b"login "),
+            Purpose::Enable(level) => line.extend_from_slice(format!("enable {level} ").as_bytes()),
+            Purpose::Change => line.extend_from_slice(b"password change "),
         }
-        let address = escape::address(self.address);
-        line.push_str(outcome);
-        line.push_str(": user=");
+        line.extend_from_slice(outcome.as_bytes());
+        line.extend_from_slice(b": user=");
         Word(&login.user).append_to(&mut line);
-        for (name, value) in [(" device=", &address), (" ip=", &address)] {
-            line.push_str(name);
-            line.push_str(value);
+        for name in [b" device=".as_slice(), b" ip="] {
+            line.extend_from_slice(name);
+            escape::append_address(self.address, &mut line);
         }
-        line.push_str(" port=");
-        Word(&login.port).append_to(&mut line);
-        line.push_str(" client=");
-        Word(&login.rem_addr).append_to(&mut line);
+        for (name, value) in [
+            (b" port=".as_slice(), &login.port),
+            (b" client=", &login.rem_addr),
+        ] {
+            line.extend_from_slice(name);
+            Word(value).append_to(&mut line);
+        }
         if let Some(why) = why {
-            line.push_str(" reason='");
-            line.push_str(why);
-            line.push('\'');
+            line.extend_from_slice(b" reason='");
+            line.extend_from_slice(why.as_bytes());
+            line.push(b'\'');
         }
-        line
+        // What is escaped is text.
+        String::from_utf8(line).unwrap_or_default()
     }
 }
 
