@@ -9,9 +9,12 @@
 mod common;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use common::certificates::{Authority, Secured, params};
 use common::site::{ROUTER, Site, configuration};
@@ -229,6 +232,77 @@ fn a_session_is_resumed_once_and_not_after_a_reload() {
     site.reload(ROUTER, CRL);
     assert!(!log_in(&site), "tickets are gone with the configuration");
     assert!(log_in(&site));
+}
+
+/// Passes on what one client and the server say; what the client says can be changed,
+/// and is kept.
+struct Relay {
+    address: SocketAddr,
+    changes: Arc<AtomicBool>,
+    taken: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Relay {
+    fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let relay = Self {
+            address: listener.local_addr().unwrap(),
+            changes: Arc::default(),
+            taken: Arc::default(),
+        };
+        let (changes, taken) = (Arc::clone(&relay.changes), Arc::clone(&relay.taken));
+        thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut server = TcpStream::connect(server).unwrap();
+            let (mut down, mut back) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || {
+                // A connection that ends in any way ends the other.
+                let _ = std::io::copy(&mut down, &mut back);
+                let _ = back.shutdown(Shutdown::Both);
+            });
+            let mut buffer = [0; 16 * 1024];
+            while let Ok(count @ 1..) = client.read(&mut buffer) {
+                let bytes = &mut buffer[..count];
+                taken.lock().unwrap().extend_from_slice(bytes);
+                if changes.load(Ordering::Relaxed) {
+                    bytes[count - 1] ^= 1;
+                }
+                if server.write_all(bytes).is_err() {
+                    break;
+                }
+            }
+        });
+        relay
+    }
+}
+
+#[test]
+fn nobody_on_the_way_can_change_a_request_or_send_it_again() {
+    let site = Site::start();
+    let relay = Relay::start(site.address);
+    let config = site.router().config(&site.authority);
+    let mut wire = Secured::over(TcpStream::connect(relay.address).unwrap(), &config);
+    let ask = |wire: &mut Secured, id: u32| {
+        let args = arguments(&[&format!("task_id={id}")]);
+        wire.ask(id, V0, true, &acct(2, &args))
+    };
+    assert_eq!(ask(&mut wire, 1).unwrap().acct(), "SUCCESS");
+    relay.changes.store(true, Ordering::Relaxed);
+    assert!(ask(&mut wire, 2).is_err());
+
+    let taken = relay.taken.lock().unwrap().clone();
+    let mut again = TcpStream::connect(site.address).unwrap();
+    again.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    again.write_all(&taken).unwrap();
+    // Its half of a handshake, until it sees that nobody has the keys.
+    match again.read_to_end(&mut Vec::new()) {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+    let records = site.server.records();
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert!(records[0].ends_with("task_id=1"), "{records:?}");
+    assert!(site.admits(&site.router()));
 }
 
 #[test]
