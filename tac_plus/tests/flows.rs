@@ -87,6 +87,23 @@ fn the_log_says_which_kind_of_password_a_user_does_not_have() {
 }
 
 #[test]
+fn a_user_name_is_the_same_byte_for_byte_or_another_one() {
+    let name = "Zo\u{eb}";
+    let server = Server::start(&format!(
+        "{CONFIGURATION}user = {name} {{ pap = cleartext right }}\n"
+    ));
+    for (user, answer) in [
+        (name, "PASS \"\""),
+        ("zo\u{eb}", "FAIL \"\""),
+        ("Zoe\u{308}", "FAIL \"\""),
+        ("Zo\u{eb} ", "FAIL \"\""),
+    ] {
+        let login = server.connect().start(&pap(user, "right"));
+        assert_eq!(login, answer, "{user:?}");
+    }
+}
+
+#[test]
 fn an_ascii_login_is_a_dialogue_and_the_connection_ends_with_it() {
     let server = Server::start(CONFIGURATION);
     let mut wire = server.connect();
