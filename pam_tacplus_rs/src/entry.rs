@@ -105,14 +105,15 @@ fn renew(
         Renewal::Again
     };
     let unchanged = old.as_ref().is_some_and(|old| same_rights(old, &entry));
+    let covered = old.as_ref().is_some_and(|old| covers(&entry, old));
     let age = old.map_or(u64::MAX, |old| entry.learned.abs_diff(old.learned));
-    if unchanged && (age < RENEWAL || site.setuid) {
-        return Ok(end);
-    }
     if site.setuid {
         // Its caller could stop it while it holds the lock, for which every login waits, or
         // let it store tomorrow what a server has said today.
-        return Ok(Renewal::ByLogin);
+        return Ok(if covered { end } else { Renewal::ByLogin });
+    }
+    if unchanged && age < RENEWAL {
+        return Ok(end);
     }
     let stored = Writer::open(&site.identity)
         .map_err(Unmapped::Store)
@@ -206,6 +207,15 @@ fn same_rights(old: &Entry, new: &Entry) -> bool {
     let mut old = old.clone();
     (old.learned, old.changed) = (new.learned, new.changed);
     possible && old == *new
+}
+
+/// Whether a session with the rights that are stored has none that a server has just
+/// refused to give.
+fn covers(granted: &Entry, old: &Entry) -> bool {
+    let mut groups = old.groups.iter();
+    old.state == State::Active
+        && old.is_same_account(granted)
+        && groups.all(|group| granted.groups.contains(group))
 }
 
 /// A server refused a person who had proved to be the user: no more rights, until a

@@ -281,7 +281,7 @@ fn keys_that_could_break_the_list_and_a_hold_down_of_zero_write_nothing() {
 }
 
 #[test]
-fn a_stuck_writer_delays_nobody() {
+fn a_stuck_writer_delays_nobody_and_keeps_no_server_from_being_held_down() {
     let folder = public_folder();
     let path = folder.path().join("servers");
     let list = HoldDown::new(&path, secs(30));
@@ -289,9 +289,9 @@ fn a_stuck_writer_delays_nobody() {
     let _stuck = statefile::lock(&folder.path().join("servers.lock"), secs(0)).unwrap();
 
     let start = Instant::now();
-    let error = list.mark("b", secs(1)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TimedOut);
-    assert!(list.held(secs(2)).is_held("a"), "readers take no lock");
+    list.mark("b", secs(1)).unwrap();
+    let held = list.held(secs(2));
+    assert!(held.is_held("a") && held.is_held("b"));
     assert!(start.elapsed() < secs(5), "{:?}", start.elapsed());
 }
 

@@ -35,7 +35,19 @@ fn it_goes_on_with_unchanged_rights_and_never_takes_the_lock() {
 }
 
 #[test]
-fn it_is_refused_where_there_is_something_to_store() {
+fn it_goes_on_with_the_rights_that_are_stored_where_a_server_grants_more() {
+    let server = Server::start(&[LEVEL_1, LEVEL_15]);
+    let mut host = su(&[server.address], "", "");
+    host.site.setuid = false;
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    host.site.setuid = true;
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    let bob = stored(&host, "bob").unwrap();
+    assert_eq!((bob.level, bob.groups), (1, vec![100]));
+}
+
+#[test]
+fn it_is_refused_where_a_server_grants_less_or_another_account() {
     for (mapping, user) in [
         ("mode = unique", "bob"),
         ("mode = shared", "bob"),
