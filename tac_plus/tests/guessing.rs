@@ -169,8 +169,11 @@ fn hashes_hold_up_no_other_request_and_too_many_of_them_are_an_error() {
         errors > 100,
         "a client takes half of the room at most: {errors}"
     );
-    let (answer, _) = timed(&server, "alice", "wrong");
-    assert_eq!(answer, "FAIL \"\"", "and the room is there again");
+    // Those that took too long were answered before their hash was out of the way.
+    let end = Instant::now() + 3 * common::PATIENCE;
+    while timed(&server, "alice", "wrong").0 != "FAIL \"\"" {
+        assert!(Instant::now() < end, "the room is never there again");
+    }
 }
 
 #[test]
