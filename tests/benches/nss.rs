@@ -9,7 +9,6 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use e2e::artefacts::workspace;
 use e2e::users;
 use e2e::{Result, Stage};
 use tacacs_common::identity;
@@ -22,10 +21,9 @@ const UID: u32 = 2_010_000_500;
 fn stage(entries: u32) -> Result<Stage> {
     let stage = users::host(&["127.0.0.1:49"], "", "mode = unique").start()?;
     stage.write(identity::PATH, 0o644, &store(entries))?;
-    let source = workspace().join("tests/src/nss_host.c");
-    let compile = format!("gcc -O2 -pthread -o /usr/bin/nss_host {}", source.display());
+    users::put_nss_host(&stage)?;
     // As a package does: without it the loader looks for the module in many folders.
-    stage.sh(&format!("{compile} && ldconfig"))?.success()?;
+    stage.sh("ldconfig")?.success()?;
     Ok(stage)
 }
 

@@ -69,9 +69,9 @@ pub const NSS_HOST: &str = "/usr/bin/nss_host";
 
 /// Puts a program on a stage that calls the NSS module as glibc does.
 pub fn put_nss_host(stage: &Stage) -> Result {
-    let source = workspace().join("tests/src/nss_host.c");
+    let source = workspace().join("tests/src");
     let compile = format!(
-        "gcc -Wall -Wextra -Werror -O1 -pthread -o {NSS_HOST} {}",
+        "gcc -Wall -Wextra -Werror -O2 -pthread -o {NSS_HOST} {}/nss_host*.c",
         source.display()
     );
     stage.sh(&compile)?.success()
