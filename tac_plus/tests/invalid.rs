@@ -4,6 +4,9 @@
 
 mod common;
 
+use std::io::Write;
+
+use common::site::Site;
 use common::{CONFIGURATION, Server, V1, pap};
 use serde_json::Value;
 use tacacs_common::packet::PacketType;
@@ -52,13 +55,13 @@ const REACTIONS: &[(&str, &str)] = &[
     ("priv-lvl-16", "ERROR"),
 ];
 
-fn invalid() -> Vec<Value> {
+/// Those that a server can get over this transport.
+fn invalid(transport: &str) -> Vec<Value> {
     let file = include_str!("../../tacacs_common/tests/vectors/packets.json");
     let file: Value = serde_json::from_str(file).expect("JSON");
     let all = file["invalid"].as_array().expect("a list").clone();
-    // What only TLS or a client can receive is tested there.
     all.into_iter()
-        .filter(|entry| entry["receiver"] != "client" && entry["transport"] == "tcp")
+        .filter(|entry| entry["receiver"] != "client" && entry["transport"] == transport)
         .collect()
 }
 
@@ -76,7 +79,7 @@ fn every_invalid_packet_gets_its_reaction_and_the_server_goes_on() {
     let wrong = Server::start(&format!("host = 127.0.0.1 {{ key = \"{other_secret}\" }}"));
     // Who is connected all the while, and is answered before the reply is read.
     let mut good = right.connect();
-    for entry in invalid() {
+    for entry in invalid("tcp") {
         let name = entry["name"].as_str().expect("a name");
         let expected = REACTIONS
             .iter()
@@ -140,7 +143,7 @@ fn every_invalid_packet_gets_its_reaction_and_the_server_goes_on() {
 
 #[test]
 fn the_table_names_every_packet_and_no_other() {
-    let mut listed: Vec<String> = invalid()
+    let mut listed: Vec<String> = invalid("tcp")
         .iter()
         .map(|entry| entry["name"].as_str().expect("a name").to_owned())
         .collect();
@@ -148,4 +151,27 @@ fn the_table_names_every_packet_and_no_other() {
     listed.sort();
     known.sort_unstable();
     assert_eq!(listed, known);
+}
+
+#[test]
+fn every_invalid_packet_over_tls_gets_a_flagged_error_and_the_end() {
+    let site = Site::start();
+    let mut good = site.connect(&site.router());
+    let all = invalid("tls");
+    assert_eq!(all.len(), 3, "one of each kind of session");
+    for entry in all {
+        let name = entry["name"].as_str().expect("a name");
+        let bytes = hex(entry["packet_hex"].as_str().expect("a packet"));
+        let mut wire = site.connect(&site.router());
+        wire.stream.write_all(&bytes).expect("sent");
+        let login = good.ask(1, V1, true, &pap("alice", "alice-pap"));
+        assert_eq!(login.expect(name).status(), "PASS", "{name}");
+        let reply = wire.receive().expect(name);
+        assert_eq!(reply.status(), "ERROR", "{name}");
+        assert!(reply.header.flags.unencrypted, "{name}");
+        assert_eq!(reply.header.seq_no, bytes[2] + 1, "{name}");
+        assert_eq!(reply.header.session_id.to_be_bytes(), bytes[4..8], "{name}");
+        assert!(wire.is_closed(), "{name}");
+    }
+    assert_eq!(site.server.records(), Vec::<String>::new());
 }
