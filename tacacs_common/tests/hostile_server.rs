@@ -368,3 +368,43 @@ fn a_forged_accounting_reply_does_not_keep_the_record_from_other_servers() {
     let alone = Setup::new(&[&forger]).client().account(&record());
     assert!(matches!(alone, Outcome::Unreachable(_)), "{alone:?}");
 }
+
+#[test]
+fn a_setuid_program_believes_no_outage_that_who_started_it_may_have_made() {
+    let ms = Duration::from_millis;
+    const FOREVER: Duration = Duration::MAX;
+    // Who asks; how long a server says nothing before it hangs up; `timeout`, `deadline` and
+    // the number of servers; and whether they may be well, and the program was stopped.
+    for (setuid, idle, [timeout, deadline], servers, provoked) in [
+        (true, FOREVER, [ms(1000), ms(2000)], 1, false),
+        (true, FOREVER, [ms(1000), ms(50)], 1, true),
+        (false, FOREVER, [ms(1000), ms(50)], 1, false),
+        (true, ms(0), [ms(5000), ms(12_000)], 1, false),
+        (true, ms(2100), [ms(5000), ms(12_000)], 1, true),
+        // The first has used all the time up, as it may, or all but next to nothing.
+        (true, FOREVER, [ms(1000), ms(1000)], 2, false),
+        (true, FOREVER, [ms(800), ms(1000)], 2, true),
+    ] {
+        let peer = || {
+            Peer::new(move |conn| {
+                conn.receive();
+                match idle {
+                    FOREVER => conn.drain(),
+                    idle => thread::sleep(idle),
+                }
+            })
+        };
+        let peers: Vec<Peer> = (0..servers).map(|_| peer()).collect();
+        let mut setup = Setup::new(&peers.iter().collect::<Vec<_>>());
+        setup.config.global.deadline = deadline;
+        for server in &mut setup.config.servers {
+            server.timeout = timeout;
+        }
+        let mut client = setup.client().distrusting_its_caller(setuid);
+        let Outcome::Unreachable(why) = authorize(&mut client) else {
+            panic!("decided")
+        };
+        let row = format!("{setuid} {idle:?} {timeout:?} {deadline:?}: {why}");
+        assert_eq!(why.provoked, provoked, "{row}");
+    }
+}
