@@ -9,8 +9,8 @@
 //! | `histogram` | latencies |
 //!
 //! The servers have one core, the load has another. Both servers run each cell in
-//! turn, `ROUNDS` times; the median of each counts. A word on the command line
-//! picks the cells whose name holds it.
+//! turn, `ROUNDS` times: a busy machine is so to both of a pair, and the pair with the
+//! median ratio counts. A word on the command line picks the cells whose name holds it.
 #![allow(
     clippy::print_stdout,
     clippy::cast_possible_truncation,
@@ -32,7 +32,7 @@ use std::time::Duration;
 use load::{Load, Outcome, Shape, Work};
 use subject::Subject;
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const WARM_UP: Duration = Duration::from_millis(200);
 const MEASURED: Duration = Duration::from_millis(600);
 
@@ -122,18 +122,21 @@ struct Run {
 }
 
 fn cell(program: &Path, name: &str, work: Work, shape: Shape) -> io::Result<()> {
-    let (mut null, mut ours) = (Vec::new(), Vec::new());
+    let mut pairs = Vec::new();
     for _ in 0..ROUNDS {
-        null.push(run(&Subject::null()?, work, shape)?);
-        ours.push(run(&Subject::tac_plus(program, "")?, work, shape)?);
+        let null = run(&Subject::null()?, work, shape)?;
+        let ours = run(&Subject::tac_plus(program, "")?, work, shape)?;
+        pairs.push((null, ours));
     }
-    let (null, ours) = (median(null), median(ours));
-    let part = ours.outcome.rate() / null.outcome.rate() * 100.0;
+    let part = |(null, ours): &(Run, Run)| ours.outcome.rate() / null.outcome.rate() * 100.0;
+    pairs.sort_by(|a, b| part(a).total_cmp(&part(b)));
+    let pair = pairs.swap_remove(pairs.len() / 2);
     println!(
-        "| {name} | {} | {} | {} KB | {part:.0} % |",
-        row(&null),
-        row(&ours),
-        ours.memory_kb
+        "| {name} | {} | {} | {} KB | {:.0} % |",
+        row(&pair.0),
+        row(&pair.1),
+        pair.1.memory_kb,
+        part(&pair)
     );
     Ok(())
 }
@@ -149,11 +152,6 @@ fn run(subject: &Subject, work: Work, shape: Shape) -> io::Result<Run> {
         memory_kb: subject.resident_kb()?,
         outcome,
     })
-}
-
-fn median(mut runs: Vec<Run>) -> Run {
-    runs.sort_by(|a, b| a.outcome.rate().total_cmp(&b.outcome.rate()));
-    runs.swap_remove(runs.len() / 2)
 }
 
 fn row(run: &Run) -> String {
