@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use e2e::artefacts::workspace;
+use e2e::peer::SECRET;
 use e2e::scene::{self, LOCAL_PASSWORD, PASSWORD, STACK};
 use e2e::stage::{Builder, Stage};
 use e2e::{Result, Script, Step};
@@ -160,5 +162,36 @@ fn a_program_that_ignores_the_end_of_its_children_logs_in_as_others_do() -> Resu
 
     assert_eq!(tester.code, 0, "{tester}{}", stage.logs());
     assert_eq!(peer.seen("author")?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn who_locks_itself_into_a_users_folder_runs_no_program_of_that_users() -> Result {
+    let line = format!("session required pam_tacplus.so server={BY_NAME} secret={SECRET}\n");
+    let stage = host(&[], "")
+        .file("/etc/hosts", 0o644, HOSTS)
+        .pam("ftp", &line)
+        .start()?;
+    let peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
+    let source = workspace().join("tests/src/chroot_host.c");
+    let lines = format!(
+        "rm /etc/tacplus.conf
+         gcc -Wall -Wextra -Werror -o /usr/bin/chroot_host {} -lpam
+         cd /home/carol; mkdir -p usr/bin etc dev; : >etc/passwd; : >dev/null
+         printf 'int creat(const char *, int); int main() {{ creat(\"/ran\", 0600); }}' >ran.c
+         gcc -static -o usr/bin/getent ran.c; chown -R carol: .",
+        source.display()
+    );
+    stage.sh(&lines)?.success()?;
+
+    let closed = stage.run("chroot_host", &["ftp", "dave", "/home/carol"])?;
+
+    assert!(
+        closed.stdout.starts_with("closed: "),
+        "{closed}{}",
+        stage.logs()
+    );
+    assert_eq!(peer.seen("acct")?.len(), 1, "START: {}", stage.logs());
+    assert!(!stage.path("/home/carol/ran").exists(), "{}", stage.logs());
     Ok(())
 }

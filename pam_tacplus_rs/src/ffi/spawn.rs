@@ -4,7 +4,7 @@
 //! exec, so it is safe whatever threads and locks the host has. Must never start
 //! anything in the host's environment, which may be the caller's of a setuid program.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_short};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -14,9 +14,11 @@ use libc::{STDERR_FILENO, STDIN_FILENO, STDOUT_FILENO};
 use rustix::process::Pid;
 
 /// Starts the program at `path` with an empty environment, `stdout` as its standard
-/// output, nothing to read and nowhere to complain.
+/// output, nothing to read and nowhere to complain; out of reach of the keys of a
+/// terminal, where the person who logs in may be sitting.
 pub(crate) fn spawn(path: &CStr, args: [&CStr; 3], stdout: BorrowedFd<'_>) -> io::Result<Pid> {
     let actions = Actions::new(stdout)?;
+    let group = OwnGroup::new()?;
     let [name, first, second] = args.map(|arg| arg.as_ptr().cast_mut());
     let argv: [*mut c_char; 4] = [name, first, second, ptr::null_mut()];
     let environment: [*mut c_char; 1] = [ptr::null_mut()];
@@ -29,7 +31,7 @@ pub(crate) fn spawn(path: &CStr, args: [&CStr; 3], stdout: BorrowedFd<'_>) -> io
             &raw mut pid,
             path.as_ptr(),
             &raw const actions.0,
-            ptr::null(),
+            &raw const group.0,
             argv.as_ptr(),
             environment.as_ptr(),
         )
@@ -72,6 +74,33 @@ impl Drop for Actions {
     fn drop(&mut self) {
         // SAFETY: it was initialised, and nobody uses it after this.
         unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+    }
+}
+
+/// A process group of its own: SIGINT, SIGQUIT and SIGTSTP of a terminal go to a group, and
+/// the host may have a handler for them, which ends with exec.
+struct OwnGroup(libc::posix_spawnattr_t);
+
+impl OwnGroup {
+    fn new() -> io::Result<Self> {
+        let mut attributes = MaybeUninit::uninit();
+        // SAFETY: the C library fills in what it is given the address of.
+        done(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
+        // SAFETY: it said that it did.
+        let mut group = Self(unsafe { attributes.assume_init() });
+        let flags = libc::POSIX_SPAWN_SETPGROUP as c_short;
+        // SAFETY: initialised attributes; a number is all that they are given.
+        done(unsafe { libc::posix_spawnattr_setflags(&raw mut group.0, flags) })?;
+        // SAFETY: as above. Zero stands for the number of the new process.
+        done(unsafe { libc::posix_spawnattr_setpgroup(&raw mut group.0, 0) })?;
+        Ok(group)
+    }
+}
+
+impl Drop for OwnGroup {
+    fn drop(&mut self) {
+        // SAFETY: it was initialised, and nobody uses it after this.
+        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
     }
 }
 
@@ -118,6 +147,13 @@ mod tests {
             printed("readlink /proc/$$/fd/0 /proc/$$/fd/2"),
             "/dev/null\n/dev/null\n"
         );
+    }
+
+    #[test]
+    fn the_keys_of_a_terminal_do_not_reach_what_is_started() {
+        let ids = printed("cut -d' ' -f1,5 /proc/$$/stat");
+        let (process, group) = ids.trim().split_once(' ').unwrap();
+        assert_eq!(process, group, "it leads a group of its own");
     }
 
     #[test]

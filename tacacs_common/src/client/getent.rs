@@ -5,15 +5,20 @@
 //! its own that is killed when the time is up.
 //!
 //! Owns that process until it is reaped. Must never touch another one: this may be
-//! somebody else's process, which may have children and reap them as it likes. Not for
-//! setuid programs, whose caller may kill their children, and not for name lookups.
+//! somebody else's process, which may have children and reap them as it likes; and never
+//! run what somebody but root put in getent's place. Not for setuid programs, whose caller
+//! may kill their children, and not for name lookups.
 
 use std::ffi::{CStr, CString, OsStr};
+use std::fs::symlink_metadata;
 use std::io::{self, PipeReader, Read};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
@@ -44,7 +49,20 @@ pub fn within(name: &str, limit: Duration) -> Option<io::Result<Vec<IpAddr>>> {
 /// resolve by itself.
 pub fn within_by(spawn: Spawn, name: &str, limit: Duration) -> Option<io::Result<Vec<IpAddr>>> {
     let name = CString::new(name).ok()?;
-    ask(spawn, GETENT, [c"getent", c"ahosts", &name], limit)
+    let program = Path::new(OsStr::from_bytes(GETENT.to_bytes()));
+    is_roots(program).then(|| ask(spawn, GETENT, [c"getent", c"ahosts", &name], limit))?
+}
+
+/// Whether nobody but root can have put a program where it is. A file server may have
+/// locked itself into a folder of its user's, and the program there would run as root.
+fn is_roots(program: &Path) -> bool {
+    program.ancestors().all(|place| {
+        let found = symlink_metadata(place);
+        found.is_ok_and(|found| {
+            let safe = found.uid() == 0 && found.mode() & 0o022 == 0;
+            safe && !found.is_symlink()
+        })
+    })
 }
 
 fn spawn(path: &CStr, args: [&CStr; 3], stdout: BorrowedFd<'_>) -> io::Result<Pid> {
@@ -72,38 +90,54 @@ fn ask(
     // Only the child's copy is left, so that its end is the end of the file.
     drop(stdout);
     let text = read(out, &wait);
-    if text.is_err() {
-        // It was still writing: whatever reaps children here has not reaped it yet, and
-        // the number is its own.
-        let _ = kill_process(child, Signal::KILL);
-    }
-    let code = reap(child);
+    // Without an end of its output it is waited for no longer.
+    let end = match &text {
+        Ok(_) => end(child, &wait),
+        Err(_) => end(child, &Wait::new(Duration::ZERO)),
+    };
     match text {
-        Ok(text) => answer(&text, code),
+        Ok(text) => answer(&text, end),
         Err(error) => Some(Err(error)),
     }
 }
 
-/// The exit code of a child that is at its end. `None` if it was killed, or reaped by
-/// somebody else: a host may ignore SIGCHLD, or wait for any child.
-fn reap(child: Pid) -> Option<i32> {
-    loop {
-        match waitpid(Some(child), WaitOptions::empty()) {
-            Err(rustix::io::Errno::INTR) => {}
-            ended => return ended.ok()??.1.exit_status(),
-        }
-    }
+/// How a child ended.
+#[derive(Clone, Copy)]
+enum End {
+    Code(i32),
+    /// By a signal that is not ours: it cannot run here.
+    Killed,
+    /// By ours, or somebody else has reaped it: a host may ignore SIGCHLD, or wait for
+    /// any child.
+    Unknown,
 }
 
-/// What it printed, and its exit code.
-fn answer(text: &[u8], code: Option<i32>) -> Option<io::Result<Vec<IpAddr>>> {
+/// Reaps a child, which is killed unless it ends within the wait.
+fn end(child: Pid, wait: &Wait) -> End {
+    loop {
+        match waitpid(Some(child), WaitOptions::NOHANG) {
+            Ok(Some((_, status))) => return status.exit_status().map_or(End::Killed, End::Code),
+            Ok(None) if wait.remaining().is_some() => sleep(Duration::from_millis(1)),
+            Ok(None) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return End::Unknown,
+        }
+    }
+    // It is not reaped yet, so the number is its own.
+    let _ = kill_process(child, Signal::KILL);
+    while let Err(rustix::io::Errno::INTR) = waitpid(Some(child), WaitOptions::empty()) {}
+    End::Unknown
+}
+
+/// What it printed, and its end.
+fn answer(text: &[u8], end: End) -> Option<io::Result<Vec<IpAddr>>> {
     let text = String::from_utf8_lossy(text);
     let addresses: Vec<IpAddr> = text.lines().filter_map(address).collect();
-    match code {
+    match end {
         _ if !addresses.is_empty() => Some(Ok(addresses)),
-        Some(NOT_FOUND) | None => Some(Err(io::Error::other("it has no address now"))),
+        End::Code(NOT_FOUND) | End::Unknown => Some(Err(io::Error::other("it has no address now"))),
         // Not what getent does: another program, or it cannot run here.
-        Some(_) => None,
+        End::Code(_) | End::Killed => None,
     }
 }
 
@@ -133,6 +167,8 @@ fn read(mut out: PipeReader, wait: &Wait) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
     use std::time::Instant;
 
     use super::*;
@@ -183,6 +219,29 @@ mod tests {
     fn without_getent_the_process_resolves_by_itself() {
         assert!(ask(spawn, c"/nonexistent/getent", [c""; 3], LONG).is_none());
         assert!(asked("exit 127", LONG).is_none());
+        // As a filter of system calls does to what is started.
+        assert!(asked("kill -SYS $$", LONG).is_none());
+    }
+
+    #[test]
+    fn a_program_that_somebody_but_root_could_have_put_there_is_not_run() {
+        assert!(is_roots(Path::new("/usr/bin")));
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("getent");
+        std::fs::write(&program, "").unwrap();
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+        assert!(!is_roots(&program), "anybody may put another in its place");
+        assert!(!is_roots(Path::new("/nonexistent/getent")));
+        assert!(!is_roots(Path::new("/proc/self/exe")), "a link");
+    }
+
+    #[test]
+    fn who_prints_no_more_and_goes_on_is_killed() {
+        let begun = Instant::now();
+        let line = "echo 192.0.2.1 STREAM; exec >&-; exec sleep 60";
+        let found = asked(line, Duration::from_millis(300)).unwrap();
+        assert_eq!(found.unwrap().len(), 1);
+        assert!(begun.elapsed() < Duration::from_secs(30), "not waited for");
     }
 
     #[test]
