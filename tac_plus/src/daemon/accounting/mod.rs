@@ -17,10 +17,9 @@ mod queue;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::json::Object;
@@ -82,7 +81,9 @@ type Work = (Vec<Job>, oneshot::Sender<Vec<bool>>);
 impl Store {
     /// Starts the writer. To be called within a runtime.
     pub(super) fn start(target: Target, log: Log) -> io::Result<Self> {
-        let (batches, work) = sync_channel(1);
+        // Not the standard library's, which spins before it sleeps: on one core nobody
+        // can end that wait.
+        let (batches, work) = mpsc::channel(1);
         let mut writer = Writer {
             file: RecordFile::new(log),
             syslog: None,
@@ -92,7 +93,7 @@ impl Store {
         writer.turn();
         std::thread::Builder::new()
             .name("accounting".to_owned())
-            .spawn(move || writer.run(&work))?;
+            .spawn(move || writer.run(work))?;
         let queue = Arc::new(Queue::default());
         tokio::spawn(relay(Arc::clone(&queue), batches));
         Ok(Self(queue))
@@ -132,11 +133,11 @@ impl Drop for Store {
 /// Hands everything that has come to the writer, and its results back. What costs
 /// here is waking threads, so it is done once for many records, and the connections
 /// are woken from here, on their own thread.
-async fn relay(queue: Arc<Queue>, batches: SyncSender<Work>) {
+async fn relay(queue: Arc<Queue>, batches: mpsc::Sender<Work>) {
     while let Some(batch) = queue.next().await {
         let (done, results) = oneshot::channel();
         // The writer has finished the batch before, so this never waits.
-        let _ = batches.send((batch.jobs, done));
+        let _ = batches.send((batch.jobs, done)).await;
         // If it is gone, nothing is stored, and the tickets say so when they go.
         let stored = results.await.unwrap_or_default();
         for (ticket, stored) in batch.tickets.into_iter().zip(stored) {
@@ -153,8 +154,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(&mut self, work: &Receiver<Work>) {
-        for (jobs, done) in work {
+    fn run(&mut self, mut work: mpsc::Receiver<Work>) {
+        while let Some((jobs, done)) = work.blocking_recv() {
             let mut stored = Vec::new();
             for job in jobs {
                 match job {
