@@ -10,7 +10,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::thread;
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use tacacs_common::client::{Trouble, Way};
 use tacacs_common::config::{Address, SecretSource};
+use tacacs_common::hold_down::{self, HoldDown};
 use tacacs_common::outcome::{DenyReason, Outcome};
 use tacacs_common::packet::{Flags, Header};
 use tacacs_common::secret::Secret;
@@ -406,5 +407,61 @@ fn a_setuid_program_believes_no_outage_that_who_started_it_may_have_made() {
         };
         let row = format!("{setuid} {idle:?} {timeout:?} {deadline:?}: {why}");
         assert_eq!(why.provoked, provoked, "{row}");
+    }
+}
+
+/// A server that is given by name; who asks for it may be stopped meanwhile.
+fn named(setup: &mut Setup, server: usize, port: u16) {
+    let host = "localhost".to_owned();
+    setup.config.servers[server].address = Address::Name { host, port };
+}
+
+#[test]
+fn a_server_that_refuses_has_not_used_up_the_time_of_those_behind_it() {
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let well = Peer::new(|conn| conn.drain());
+    let mut setup = Setup::new(&[&well, &well, &well]);
+    setup.config.global.deadline = Duration::from_millis(500);
+    for server in [0, 1] {
+        named(&mut setup, server, port);
+    }
+    // Nothing but a stop takes a refusal this long.
+    let mut client = setup.client().distrusting_its_caller(true);
+    client = client.resolving_by(|_, limit| {
+        thread::sleep(limit);
+        Some(Ok(vec![Ipv4Addr::LOCALHOST.into()]))
+    });
+    let Outcome::Unreachable(why) = authorize(&mut client) else {
+        panic!("decided")
+    };
+    assert!(matches!(why.tried[2].1, Trouble::NoTime), "{why}");
+    assert_eq!(well.connections(), 0);
+    assert!(why.provoked, "{why}");
+}
+
+#[test]
+fn what_was_in_vain_by_somebodys_doing_is_asked_again_in_the_same_login() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root writes the hold-down");
+        return;
+    }
+    let well = Peer::new(|conn| conn.drain());
+    let mut setup = Setup::new(&[&well]);
+    named(&mut setup, 0, well.address.port());
+    let held = HoldDown::new(setup.hold_file(), Duration::from_secs(30));
+    let key = setup.config.servers[0].address.to_string();
+    held.mark(&key, hold_down::boottime()).unwrap();
+    for (setuid, in_vain) in [(true, false), (false, true)] {
+        let client = setup.client().distrusting_its_caller(setuid);
+        let mut client = client.resolving_by(|_, _| Some(Err(ErrorKind::TimedOut.into())));
+        let Outcome::Unreachable(why) = authorize(&mut client) else {
+            panic!("decided")
+        };
+        assert_eq!(
+            (why.provoked, client.in_vain().is_some()),
+            (setuid, in_vain)
+        );
     }
 }

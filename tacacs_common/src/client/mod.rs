@@ -292,7 +292,9 @@ impl<'c> Client<'c> {
                     trouble => trouble.may_be_provoked(begun.elapsed()),
                 });
             unreachable.provoked |= provoked;
-            used = used.saturating_add(server.timeout);
+            if visit.trouble().is_none_or(Trouble::takes_time) {
+                used = used.saturating_add(server.timeout);
+            }
             if is_held && matches!(visit, Visit::Settled(_)) {
                 let _ = self.hold_down.clear(&key(&server));
             }
@@ -328,7 +330,7 @@ impl<'c> Client<'c> {
             self.troubles.append(&mut unreachable.tried);
             return Outcome::Pass(pass);
         }
-        if all_held && !pass_over {
+        if all_held && !pass_over && !unreachable.provoked {
             self.in_vain = Some(hold_down::boottime());
         }
         Outcome::Unreachable(unreachable)

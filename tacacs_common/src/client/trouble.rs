@@ -125,6 +125,29 @@ impl Trouble {
             _ => false,
         }
     }
+
+    /// Whether a server that is not well may need its `timeout` to come to this: else who
+    /// needed that long was stopped.
+    pub(super) fn takes_time(&self) -> bool {
+        use io::ErrorKind as Kind;
+        match self {
+            Self::Connect(error) => !matches!(
+                error.kind(),
+                Kind::ConnectionRefused
+                    | Kind::NetworkUnreachable
+                    | Kind::NetworkDown
+                    | Kind::NotFound
+            ),
+            Self::Local(..)
+            | Self::Peer { .. }
+            | Self::Config(_)
+            | Self::NoSecret
+            | Self::NoTlsHere
+            | Self::NoTime
+            | Self::HeldDown => false,
+            _ => true,
+        }
+    }
 }
 
 /// Whether this process has too little room to open a file or to ask a resolver.
