@@ -1,8 +1,9 @@
 //! Threads for what blocks.
 //!
-//! Owns their number and the queue before them. Both are bounded, and no client may
-//! take more than half: a flood through one device leaves room for the others. A job
-//! that finds no room is dropped, and its ticket says so.
+//! Owns their number and the queue before them. Both are bounded, no client may take more
+//! than half, and clients take turns: a flood through one device leaves room for the
+//! others, and they do not wait for all of it. A job that finds no room is dropped, and its
+//! ticket says so.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -35,10 +36,27 @@ struct State {
     /// Jobs that wait or run.
     jobs: usize,
     /// The same, by client.
-    by_client: HashMap<IpAddr, usize>,
+    by_client: HashMap<IpAddr, Client>,
     /// When each job that runs began, by its number.
     running: HashMap<u64, Instant>,
     numbers: u64,
+}
+
+#[derive(Default)]
+struct Client {
+    jobs: usize,
+    /// The number of the job that began last; none has that of zero.
+    last: u64,
+}
+
+impl State {
+    /// Takes the oldest job of the client whose turn is longest ago.
+    fn next(&mut self) -> Option<(IpAddr, Work)> {
+        let turn = |client| self.by_client.get(client).map_or(0, |client| client.last);
+        let waiting = self.queue.iter().enumerate();
+        let (at, _) = waiting.min_by_key(|(_, (client, _))| turn(client))?;
+        self.queue.remove(at)
+    }
 }
 
 /// There was no room for a job.
@@ -77,7 +95,7 @@ impl Pool {
     ) -> Result<(), Full> {
         let shared = &self.0;
         let mut state = shared.state();
-        let of_client = state.by_client.get(&client).copied().unwrap_or(0);
+        let of_client = state.by_client.get(&client).map_or(0, |client| client.jobs);
         let room = shared.threads + shared.queue;
         if state.jobs >= room || of_client >= room.div_ceil(2) {
             return Err(Full);
@@ -94,7 +112,7 @@ impl Pool {
             }
         }
         state.jobs += 1;
-        *state.by_client.entry(client).or_default() += 1;
+        state.by_client.entry(client).or_default().jobs += 1;
         state.queue.push_back((client, Box::new(work)));
         shared.work.notify_one();
         Ok(())
@@ -111,7 +129,7 @@ impl Shared {
         let _ = rustix::process::setpriority_process(None, self.nice);
         let mut state = self.state();
         loop {
-            let Some((client, work)) = state.queue.pop_front() else {
+            let Some((client, work)) = state.next() else {
                 state.idle += 1;
                 let waited = self.work.wait_timeout(state, REST);
                 let (woken, timed_out) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -125,6 +143,9 @@ impl Shared {
             };
             state.numbers += 1;
             let number = state.numbers;
+            if let Some(client) = state.by_client.get_mut(&client) {
+                client.last = number;
+            }
             state.running.insert(number, Instant::now());
             drop(state);
             // What panics drops its ticket; the thread goes on.
@@ -132,9 +153,9 @@ impl Shared {
             state = self.state();
             state.running.remove(&number);
             state.jobs -= 1;
-            if let Some(count) = state.by_client.get_mut(&client) {
-                *count -= 1;
-                if *count == 0 {
+            if let Some(entry) = state.by_client.get_mut(&client) {
+                entry.jobs -= 1;
+                if entry.jobs == 0 {
                     state.by_client.remove(&client);
                 }
             }
@@ -176,6 +197,27 @@ mod tests {
         drop(end);
         (0..3).for_each(|_| count.recv().unwrap());
         assert!(job(ONE), "and empty again");
+    }
+
+    #[test]
+    fn who_has_one_job_does_not_wait_for_all_of_somebody_elses() {
+        let pool = Pool::new("test", 0, 1, 9);
+        let (start, started) = channel();
+        let (end, ended) = channel::<()>();
+        let running = pool.run(ONE, move || {
+            start.send(()).unwrap();
+            let _ = ended.recv();
+        });
+        assert!(running.is_ok());
+        started.recv().unwrap();
+        let (done, order) = channel();
+        for (client, number) in [(ONE, 1), (ONE, 2), (TWO, 3), (ONE, 4), (TWO, 5), (THREE, 6)] {
+            let done = done.clone();
+            let added = pool.run(client, move || done.send(number).unwrap());
+            assert!(added.is_ok());
+        }
+        drop((end, done));
+        assert_eq!(order.iter().collect::<Vec<i32>>(), [3, 6, 1, 5, 2, 4]);
     }
 
     #[test]
