@@ -296,6 +296,12 @@ fn lost(call: &Call<'_>, config: &Config, person: &Person, name: &str, why: &str
 fn deliver(call: &Call<'_>, config: &Config, client: &mut Client<'_>, body: &[u8]) -> Fate {
     if let Some(waiting) = backlog(call.site) {
         return match waiting.append(body, call.site.now.unix) {
+            // Its user could stop it in its turn to deliver, and nobody's records would
+            // leave the host.
+            Ok(()) if call.site.setuid => {
+                let why = "a login delivers what waits, and no program that its user may stop";
+                Fate::Spooled(why.to_owned())
+            }
             Ok(()) => in_order(call, config, client, &waiting),
             // A full spool must not keep a living server from its records.
             Err(error) => match send(call, client, body) {

@@ -7,6 +7,7 @@ use tacacs_common::spool::{Limits, Spool};
 use super::{Session, abandon, close, open};
 use crate::account::authorize;
 use crate::call::Now;
+use crate::handle::Memory;
 use crate::login::authenticate;
 use crate::outcome::{End, Phase};
 use crate::testing::{Host, Say, Seen, Server};
@@ -141,6 +142,31 @@ fn records_survive_an_outage_in_their_order() {
         [STOP, START]
     );
     assert_eq!(records[0].1[3], "elapsed_time=10");
+    assert_eq!(pending(&host), 0);
+}
+
+#[test]
+fn who_may_be_stopped_by_its_user_leaves_it_to_a_login_to_deliver_what_waits() {
+    let mut host = Host::new(&[Server::nowhere()], "");
+    assert_eq!(begin(&mut host), End::Pass, "{}", host.log());
+    assert_eq!(pending(&host), 1);
+    let server = Server::start(&[Say::Acct(Success), Say::Acct(Success), Say::Acct(Success)]);
+    host.conf(&format!(
+        "[mapping]\nmode = local\n[server a]\naddress = {}\nsecret = a secret for tests only\n",
+        server.address
+    ));
+    host.site.setuid = true;
+    host.memory = Memory::default();
+    assert_eq!(begin(&mut host), End::Pass, "{}", host.log());
+    let told = "spooled, to be delivered later: a login delivers what waits";
+    assert!(host.log().contains(told), "{}", host.log());
+    assert_eq!((pending(&host), server.connections()), (2, 0));
+
+    host.site.setuid = false;
+    assert_eq!(end(&mut host), End::Pass, "{}", host.log());
+    let kinds = records(&server);
+    let kinds: Vec<u8> = kinds.iter().map(|record| record.0).collect();
+    assert_eq!(kinds, [START, START, STOP]);
     assert_eq!(pending(&host), 0);
 }
 
