@@ -195,3 +195,19 @@ fn who_locks_itself_into_a_users_folder_runs_no_program_of_that_users() -> Resul
     assert!(!stage.path("/home/carol/ran").exists(), "{}", stage.logs());
     Ok(())
 }
+
+#[test]
+fn a_host_that_has_closed_its_standard_descriptors_logs_in_as_others_do() -> Result {
+    // Nobody else knows the name.
+    let getent = "#!/bin/sh\necho 127.0.0.1 STREAM\n";
+    let stage = host(&[BY_NAME], "")
+        .file("/usr/bin/getent", 0o755, getent)
+        .start()?;
+    let peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"] {
+        let login = stage.sh(&format!("exec pamtester sshd alice acct_mgmt {closed}"))?;
+        assert_eq!(login.code, 0, "{closed}: {login}{}", stage.logs());
+    }
+    assert_eq!(peer.seen("author")?.len(), 6, "{}", stage.logs());
+    Ok(())
+}
