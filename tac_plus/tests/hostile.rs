@@ -107,6 +107,31 @@ fn hundreds_of_wrong_secrets_closed_without_reading_hold_nobody_up() {
 }
 
 #[test]
+fn a_user_of_a_client_s_machine_cannot_use_up_the_connections_of_the_client() {
+    let limited = format!("limit connections-per-client = 4\n{CONFIGURATION}");
+    let mut server = Server::start(&limited);
+    let login = pap("alice", "alice-pap");
+    let mut known = server.connect();
+    assert_eq!(known.ask(1, 1, V1, true, &login).status(), "PASS");
+    let mut strangers: Vec<Wire> = (0..20).map(|_| server.connect()).collect();
+    // To the machine's own logins the server seems well.
+    let mut own = server.connect();
+    assert_eq!(own.ask(1, 1, V1, false, &login).status(), "PASS");
+    assert!(own.is_closed());
+    server.wait_for_line("this one has shown no secret or certificate");
+    assert!(strangers[0].is_closed(), "the oldest gave way");
+    assert_eq!(known.ask(2, 1, V1, true, &login).status(), "PASS");
+    drop(strangers);
+    // Nobody gives way whose secret was right.
+    let mut all: Vec<Wire> = (0..3).map(|_| server.connect()).collect();
+    for wire in &mut all {
+        assert_eq!(wire.ask(1, 1, V1, true, &login).status(), "PASS");
+    }
+    assert!(server.connect().is_closed());
+    assert_eq!(known.ask(3, 1, V1, true, &login).status(), "PASS");
+}
+
+#[test]
 fn replies_that_nobody_reads_stop_their_own_connection_only() {
     let server = everybody();
     beside_a_good_client(&server, || {

@@ -11,6 +11,7 @@
 //! | `limits` | what strangers may cost |
 //! | `listen` | where clients connect |
 //! | `log` | log lines |
+//! | `places` | how many connections there are, and whose |
 //! | [`process`] | the user, the service manager |
 //! | `secrets` | what is said about wrong and old secrets |
 //! | `setup` | a configuration on its way into force |
@@ -25,6 +26,7 @@ mod json;
 mod limits;
 mod listen;
 mod log;
+mod places;
 pub mod process;
 mod secrets;
 mod setup;
@@ -32,7 +34,6 @@ mod syslog;
 mod time;
 mod tls;
 
-use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -50,6 +51,7 @@ use accounting::Store;
 use clock::Today;
 pub use listen::{Endpoint, Listener, Listening};
 pub use log::{Log, Writer};
+use places::Places;
 use secrets::Secrets;
 use setup::Current;
 pub use setup::{Setup, Source};
@@ -64,14 +66,7 @@ struct Shared {
     started: Instant,
     today: Today,
     secrets: Secrets,
-    /// Connections by address.
-    open: Mutex<Open>,
-}
-
-#[derive(Default)]
-struct Open {
-    total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    places: Places,
 }
 
 impl Shared {
@@ -79,49 +74,10 @@ impl Shared {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn counts(&self) -> std::sync::MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Counts an attempt to get in; tells how long its answer waits.
     fn count(&self, attempt: &Attempt, now: Instant) -> Duration {
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         throttle.count(attempt, now.saturating_duration_since(self.started))
-    }
-
-    /// Counts a connection in, if there is room for it.
-    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let limits = self.current().limits;
-        let mut open = self.counts();
-        let of_address = open.by_address.get(&address).copied().unwrap_or(0);
-        if open.total >= limits.connections || of_address >= limits.connections_per_client {
-            return None;
-        }
-        open.total += 1;
-        open.by_address.insert(address, of_address + 1);
-        Some(Place {
-            shared: Arc::clone(self),
-            address,
-        })
-    }
-}
-
-/// A connection's place in the count, given back when it ends.
-struct Place {
-    shared: Arc<Shared>,
-    address: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.shared.counts();
-        open.total = open.total.saturating_sub(1);
-        if let Some(count) = open.by_address.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                open.by_address.remove(&self.address);
-            }
-        }
     }
 }
 
@@ -152,7 +108,7 @@ impl Daemon {
             started: Instant::now(),
             today: Today::default(),
             secrets: Secrets::default(),
-            open: Mutex::default(),
+            places: Places::default(),
         });
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -287,7 +243,12 @@ async fn accept(
             _ = stop.changed() => return,
         };
         match accepted {
-            Ok((stream, peer)) => begin(&shared, stream, peer.ip().to_canonical(), tls, &stop),
+            Ok((stream, peer)) => {
+                if begin(&shared, stream, peer.ip().to_canonical(), tls, &stop) {
+                    // Its descriptor is free before the next connection needs one.
+                    tokio::task::yield_now().await;
+                }
+            }
             // The client gave up before it was its turn.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -301,26 +262,39 @@ async fn accept(
     }
 }
 
+/// Serves a connection; tells whether another one has to end for it.
 fn begin(
     shared: &Arc<Shared>,
     stream: TcpStream,
     address: IpAddr,
     tls: bool,
     stop: &watch::Receiver<bool>,
-) {
-    let Some(place) = shared.enter(address) else {
+) -> bool {
+    let limits = shared.current().limits;
+    let Some(place) = shared.places.enter(address, &limits) else {
         shared.log.line(format!(
             "connection from {address} refused: too many connections"
         ));
-        return;
+        return false;
     };
-    let stop = stop.clone();
-    // Two kinds of tasks, so that the small one is not as large as the other.
-    if tls {
-        tokio::spawn(async move {
-            connection::secured(&place.shared, stream, address, stop).await;
-        });
-    } else {
-        tokio::spawn(async move { connection::plain(&place.shared, stream, address, stop).await });
+    let is_anothers = place.is_anothers();
+    if is_anothers {
+        shared.log.line(format!(
+            "connection from {address} closed: too many connections, and this one has shown no secret or certificate"
+        ));
     }
+    let (shared, stop, number) = (Arc::clone(shared), stop.clone(), place.number());
+    let places = shared.places.clone();
+    // Two kinds of tasks, so that the small one is not as large as the other.
+    let task = if tls {
+        tokio::spawn(async move {
+            connection::secured(&shared, &place, stream, address, stop).await;
+        })
+    } else {
+        tokio::spawn(async move {
+            connection::plain(&shared, &place, stream, address, stop).await;
+        })
+    };
+    places.set_task(address, number, task.abort_handle());
+    is_anothers
 }

@@ -305,6 +305,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                     let step = (running.session).step(&running.policy, moment.today, input);
                     self.perform(session_id, step, moment).await;
                     if self.waiting == Waiting::FirstPacket {
+                        self.peer.place.keep();
                         self.peer
                             .mind_old_secret(self.shared, &self.connection, moment.today);
                     }

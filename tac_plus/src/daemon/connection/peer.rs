@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Talk;
 use crate::daemon::Shared;
+use crate::daemon::places::Place;
 use crate::daemon::setup::Current;
 use crate::daemon::tls::Certificate;
 use crate::policy::Client;
@@ -33,11 +34,13 @@ pub(super) struct Peer<'k> {
     pub(super) address: IpAddr,
     pub(super) client: Arc<Client>,
     pub(super) proof: Proof<'k>,
+    pub(super) place: &'k Place,
 }
 
 /// Serves a connection in plain TCP from its first byte to its last.
 pub(in crate::daemon) async fn plain(
     shared: &Shared,
+    place: &Place,
     stream: TcpStream,
     address: IpAddr,
     stop: watch::Receiver<bool>,
@@ -60,6 +63,7 @@ pub(in crate::daemon) async fn plain(
         address,
         client,
         proof,
+        place,
     };
     let talk = Talk::new(shared, &current, stream, peer, connection);
     // A connection may outlive a configuration by long.
@@ -70,6 +74,7 @@ pub(in crate::daemon) async fn plain(
 /// Serves a connection over TLS, handshake included.
 pub(in crate::daemon) async fn secured(
     shared: &Shared,
+    place: &Place,
     stream: TcpStream,
     address: IpAddr,
     stop: watch::Receiver<bool>,
@@ -98,12 +103,14 @@ pub(in crate::daemon) async fn secured(
     if !certificate.is_one_of(&client.tls_names) {
         return refuse(&"its certificate has none of the names of this client");
     }
+    place.keep();
     let connection = Connection::new(Protection::Clear, current.limits.connection);
     let proof = Proof::Certificate(certificate);
     let peer = Peer {
         address,
         client,
         proof,
+        place,
     };
     let talk = Talk::new(shared, &current, stream, peer, connection);
     // A connection may outlive a configuration by long.
