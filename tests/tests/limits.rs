@@ -42,3 +42,20 @@ fn no_number_of_descriptors_makes_a_denied_user_local() -> Result {
     assert_ne!(peer.seen("start")?, [], "some of them were enough");
     Ok(())
 }
+
+#[test]
+fn who_uses_up_the_connections_of_the_host_makes_no_denied_user_local() -> Result {
+    let stage = scene::host(&[SERVER], "").pam("su", STACK).start()?;
+    let limited = format!("{}limit connections-per-client = 4\n", scene::server_conf());
+    let _server = stage.tac_plus(&limited, &[])?;
+
+    let line = "for fd in 5 6 7 8; do eval \"exec $fd<>/dev/tcp/127.0.0.1/49\"; done; \
+                exec su - bob -c whoami";
+    let su = stage.dialog(&["bash", "-c", line]).as_user("alice");
+    let su = su.answer("Password:", LOCAL_PASSWORD).run()?;
+
+    assert_eq!(su.stdout, "", "{su}{}", stage.logs());
+    stage.wait_for_log("authentication of 'bob' denied at server")?;
+    assert!(stage.logs().contains("has shown no secret or certificate"));
+    Ok(())
+}
