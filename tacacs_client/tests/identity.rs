@@ -296,7 +296,18 @@ fn what_is_forgotten_is_not_found_and_its_uid_stays_taken() {
     let host = Host::knowing(&[("alice", ALICE, 5)]);
     let ended = host.run(&["forget", "alice"]);
     assert_eq!((ended.code, &*ended.stdout), (0, "alice: forgotten\n"));
-    assert_eq!(host.run(&["show", "alice"]).code, 1);
+    assert!(host.find("alice").is_none());
+    let ended = host.run(&["show", "alice"]);
+    assert!(
+        ended.code == 0
+            && ended.stdout.contains("\nuid      2060266183\n")
+            && ended.stdout.ends_with("\nstate    forgotten\n"),
+        "{}{}",
+        ended.stdout,
+        ended.stderr
+    );
+    assert_eq!(host.json(&["show", "alice"])["state"], "forgotten");
+    assert_eq!(host.run(&["forget", "alice"]).code, 1);
     assert_eq!(host.json(&["list"])["entries"], Value::Array(Vec::new()));
     assert_eq!(
         host.json(&["list", "--all"])["entries"][0]["state"],
@@ -348,7 +359,7 @@ fn a_damaged_store_is_said_to_be_one_and_repaired_on_demand() {
         ended.stderr
     );
     let ended = host.run(&["repair"]);
-    assert_eq!((ended.code, &*ended.stdout), (0, "1 entries kept\n"));
+    assert_eq!((ended.code, &*ended.stdout), (0, "1 entry kept\n"));
     assert!(
         ended
             .stderr

@@ -38,7 +38,7 @@ pub(super) enum Identity {
         #[command(flatten)]
         store: StoreFile,
     },
-    /// Show everything about one user
+    /// Show everything about one user, also one that was forgotten
     Show {
         /// the user
         name: String,
@@ -189,10 +189,14 @@ fn list(with: &StoreFile, all: bool) -> Result<Exit, Failure> {
 }
 
 fn show(with: &StoreFile, name: &str) -> Result<Exit, Failure> {
-    let entry = Store::open(&with.store)
-        .and_then(|store| store.by_name(name.as_bytes()))
-        .map_err(Failure::usage)?
-        .ok_or_else(|| unknown(name))?;
+    let all = Store::open(&with.store)
+        .and_then(|store| store.all_of(name.as_bytes()))
+        .map_err(Failure::usage)?;
+    // The living one, or else the latest of those that ended.
+    let last = all
+        .into_iter()
+        .max_by_key(|entry| (entry.is_known(), entry.changed));
+    let entry = last.ok_or_else(|| unknown(name))?;
     if with.json {
         output::result(format_args!("{}\n", Shown::json(&entry)));
         return Ok(Exit::Pass);
@@ -424,7 +428,8 @@ fn repair(with: &StoreFile) -> Result<Exit, Failure> {
         ));
         return Ok(Exit::Pass);
     }
-    output::result(format_args!("{kept} entries kept\n"));
+    let entries = if kept == 1 { "entry" } else { "entries" };
+    output::result(format_args!("{kept} {entries} kept\n"));
     for line in lost {
         let file = with.store.display();
         output::tell(
