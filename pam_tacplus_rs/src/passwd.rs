@@ -58,6 +58,7 @@ fn run(call: &mut Call<'_>) -> Result<End, End> {
         config: &config,
         old: None,
         new: None,
+        certain: false,
         given_up: None,
     };
     let outcome = client.authenticate(&who, Way::ChangePassword, &mut |question| {
@@ -119,6 +120,8 @@ struct Answers<'a, 'b> {
     config: &'a Config,
     old: Option<Secret>,
     new: Option<Secret>,
+    /// The new one is certain, and the server has not asked for it again yet.
+    certain: bool,
     given_up: Option<End>,
 }
 
@@ -165,10 +168,19 @@ impl Answers<'_, '_> {
             None if self.config.global.pass == FirstPass::Use => return Err(End::Refused),
             None => self.twice(question)?,
         };
+        self.certain = true;
         self.remember(new)
     }
 
+    /// The server refused it, or wants to be certain itself. The person has typed it
+    /// twice by now, here or in another module.
     fn again(&mut self, question: &Ask<'_>) -> Result<Secret, End> {
+        if std::mem::take(&mut self.certain)
+            && question.wants_it_again()
+            && let Some(new) = &self.new
+        {
+            return Ok(Secret::from_slice(new.expose()));
+        }
         let new = talk::ask(self.call, question, "New password: ")?;
         self.remember(new)
     }

@@ -28,6 +28,8 @@ pub(crate) struct Answers<'a> {
     from_stdin: bool,
     change: bool,
     new_asked: bool,
+    /// A new password that was typed twice here, until the server wants it again.
+    certain: Option<Secret>,
     user_sent: bool,
     /// Why the dialogue was given up.
     failure: Option<Failure>,
@@ -46,6 +48,7 @@ impl<'a> Answers<'a> {
             from_stdin: with.password_stdin,
             change: with.change_password,
             new_asked: false,
+            certain: None,
             user_sent: false,
             failure: None,
         }
@@ -82,6 +85,11 @@ impl<'a> Answers<'a> {
         if is_for_given && let Some(given) = self.given.take() {
             return Some(given);
         }
+        if let Some(certain) = self.certain.take_if(|_| ask.what == What::Pass)
+            && ask.wants_it_again()
+        {
+            return Some(certain);
+        }
         let prompt = self.prompt(ask);
         let answer = if self.change && ask.what == What::Pass {
             self.new_password(&prompt)
@@ -102,13 +110,18 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// The first time, it is typed twice. A server that asks once more either wants
-    /// it confirmed itself or refused it, and says which.
+    /// The first time, it is typed twice. A server that asks once more either wants it
+    /// confirmed itself, and gets it without another question, or refused it.
     fn new_password(&mut self, prompt: &str) -> Result<Secret, Failure> {
         let confirm = !std::mem::replace(&mut self.new_asked, true) && !self.from_stdin;
         for _ in 0..ATTEMPTS {
             let new = self.next(prompt, false)?;
-            if !confirm || self.next("the same again: ", false)?.expose() == new.expose() {
+            if !confirm {
+                return Ok(new);
+            }
+            let again = self.next("the same again: ", false)?;
+            if again.expose() == new.expose() {
+                self.certain = Some(again);
                 return Ok(new);
             }
             crate::warn("the two were not the same");

@@ -132,10 +132,11 @@ fn a_password_that_goes_out_with_the_start_is_asked_for_first() {
 }
 
 #[test]
-fn a_new_password_is_typed_twice_before_the_server_gets_it() {
+fn a_new_password_is_typed_twice_however_often_the_server_asks_for_it() {
     let server = Server::replying(vec![
         authen(AuthenStatus::GetData, "Old: "),
         authen(AuthenStatus::GetPass, "New: "),
+        authen(AuthenStatus::GetPass, "New password again: "),
         authen(AuthenStatus::Pass, ""),
     ]);
     let mut person = Person::starts(&server, &["authenticate", "--change-password"]);
@@ -161,5 +162,5 @@ fn a_new_password_is_typed_twice_before_the_server_gets_it() {
                 .to_vec()
         })
         .collect();
-    assert_eq!(answers, [&b"old"[..], b"new"]);
+    assert_eq!(answers, [&b"old"[..], b"new", b"new"]);
 }

@@ -125,6 +125,48 @@ fn passwd_changes_the_password_on_the_server_in_one_dialogue() -> Result {
 }
 
 #[test]
+fn passwd_and_the_projects_own_server_ask_for_each_password_as_often_as_people_expect() -> Result {
+    let users = "/etc/tac_plus.users";
+    let server = format!(
+        "key = {}\npassword change = yes\nuser = alice {{ login = file {users} pap = file {users} \
+         service = exec {{ }} }}\n",
+        e2e::peer::SECRET
+    );
+    let stage = scene::host(&[SERVER], "")
+        .pam("passwd", STACK)
+        .pam("su", STACK)
+        .file(users, 0o600, &format!("alice:{}:1:1:::\n", hash(PASSWORD)?))
+        .server_conf(&server)
+        .start()?;
+
+    let passwd = stage.dialog(&["passwd"]).as_user("alice");
+    let passwd = passwd
+        .answer("Old password: ", PASSWORD)
+        .answer("New password: ", "a-new-one")
+        .answer("Retype new password: ", "a-new-one")
+        .run()?;
+    assert_eq!(passwd.code, 0, "{passwd}{}", stage.logs());
+    assert!(!passwd.stdout.contains("again"), "{passwd}");
+
+    for (password, gets_in) in [(PASSWORD, false), ("a-new-one", true)] {
+        let su = stage
+            .dialog(&["su", "-", "alice", "-c", "whoami"])
+            .as_user("bob");
+        let su = su.answer("Password:", password).run()?;
+        assert_eq!(su.stdout == "alice\n", gets_in, "{su}{}", stage.logs());
+    }
+    Ok(())
+}
+
+/// A password as a server's file has it.
+fn hash(password: &str) -> Result<String> {
+    let output = std::process::Command::new("openssl")
+        .args(["passwd", "-6", password])
+        .output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+#[test]
 fn an_expired_local_password_is_changed_here_and_not_on_the_server() -> Result {
     let password = "password required  pam_tacplus.so";
     let stack = STACK.replace(

@@ -128,6 +128,55 @@ fn a_password_that_the_servers_policy_refuses_is_asked_for_again() {
 }
 
 #[test]
+fn a_server_that_wants_the_new_password_again_gets_it_and_the_person_types_it_twice() {
+    let again = |prompt: &'static str| {
+        Server::start(&[
+            Say::Hidden(GetData, ""),
+            Say::Hidden(GetPass, "New password: "),
+            Say::Hidden(GetPass, prompt),
+            Say::Authen(Pass, ""),
+        ])
+    };
+    for prompt in [
+        "New password again: ",
+        "Re-enter new password:",
+        "12 characters, good.\nConfirm the PASSWORD: ",
+    ] {
+        let server = again(prompt);
+        let mut host = Host::new(&[server.address], "").answers(&["old", "new", "new"]);
+        assert_eq!(host.run(Phase::Update, update), End::Pass, "{}", host.log());
+        assert_eq!(said(&server, 3), ["old", "new", "new"]);
+        assert_eq!(host.handle.asked.len(), 3);
+    }
+    // Another question is the person's, and so is a complaint.
+    for prompt in [
+        "Too short, try again. New password: ",
+        "Try again.\nNew password: ",
+        "Confirm with your code: ",
+    ] {
+        let server = again(prompt);
+        let mut host = Host::new(&[server.address], "").answers(&["old", "new", "new", "other"]);
+        assert_eq!(host.run(Phase::Update, update), End::Pass, "{}", host.log());
+        assert_eq!(said(&server, 3), ["old", "new", "other"]);
+    }
+}
+
+#[test]
+fn a_server_that_asks_for_it_again_and_again_gets_a_new_answer() {
+    let server = Server::start(&[
+        Say::Hidden(GetData, ""),
+        Say::Hidden(GetPass, "New password: "),
+        Say::Hidden(GetPass, "New password again: "),
+        Say::Hidden(GetPass, "Weak. New password again: "),
+        Say::Authen(Pass, ""),
+    ]);
+    let mut host = Host::new(&[server.address], "").answers(&["old", "new", "new", "better"]);
+    assert_eq!(host.run(Phase::Update, update), End::Pass, "{}", host.log());
+    assert_eq!(said(&server, 4), ["old", "new", "new", "better"]);
+    assert_eq!(host.handle.password.as_deref(), Some(&b"better"[..]));
+}
+
+#[test]
 fn a_refused_change_leaves_the_stacks_passwords_as_they_were() {
     let server = Server::start(&[
         Say::Hidden(GetData, ""),

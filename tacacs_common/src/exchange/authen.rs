@@ -138,6 +138,30 @@ pub struct Ask<'a> {
     pub prompt: &'a [u8],
 }
 
+impl Ask<'_> {
+    /// Whether a new password is to be typed once more, for certainty and not because it
+    /// was refused: as far as the words tell, which no RFC lays down. Who has made sure
+    /// already can answer this, once, without asking the person again.
+    #[must_use]
+    pub fn wants_it_again(&self) -> bool {
+        const AGAIN: [&str; 7] = [
+            "again", "re-enter", "reenter", "retype", "re-type", "repeat", "confirm",
+        ];
+        let prompt = self.prompt.trim_ascii_end();
+        let last = prompt.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        let line = prompt.get(last..).unwrap_or_default();
+        let says = |word: &str| {
+            line.windows(word.len())
+                .any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        self.what == What::Pass
+            && says("password")
+            && AGAIN.into_iter().any(says)
+            // "Too short, try again. New password:"
+            && !says("try")
+    }
+}
+
 /// What a question asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
