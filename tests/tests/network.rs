@@ -91,3 +91,28 @@ fn a_unix_socket_of_somebody_else_is_told_nothing() -> Result {
     }
     Ok(())
 }
+
+#[test]
+fn packets_leave_by_the_vrf_device_or_not_at_all() -> Result {
+    for (device, said) in [
+        ("lo", ""),
+        ("mgmt", "server s1"),
+        ("no-such-vrf", "server s1: vrf: No such device"),
+    ] {
+        let conf = format!("vrf = {device}\ntimeout = 1");
+        let stage = scene::host(&["127.0.0.1:49"], &conf).start()?;
+        stage
+            .sh("ip link add mgmt type veth peer name far && ip link set mgmt up")?
+            .success()?;
+        let peer = stage.peer("127.0.0.1:49", &Script::authen([Step::pass()]))?;
+
+        let login = stage.ssh("alice").password(PASSWORD, "whoami")?;
+
+        let gets_in = said.is_empty();
+        let logs = stage.logs().to_string();
+        assert_eq!(login.stdout == "alice\n", gets_in, "{login}{logs}");
+        assert_eq!(peer.all()?.is_empty(), !gets_in, "{device}");
+        assert!(logs.contains(said), "{logs}");
+    }
+    Ok(())
+}
