@@ -195,9 +195,63 @@ fn a_program_that_cannot_be_started_is_an_error_and_so_is_one_that_kills_itself(
          user = dies {{ default service = permit after authorization {script} }}\n"
     ));
     assert_eq!(asked(&server, "none", &EXEC), "ERROR []");
-    server.wait_for_line("program '/no/such/program' cannot be started: No such file");
+    let line = server.wait_for_line("program '/no/such/program' cannot be started: No such file");
+    assert!(line.contains(": user=none client=10.9.8.7 device=127.0.0.1"));
     assert_eq!(asked(&server, "dies", &EXEC), "ERROR []");
-    server.wait_for_line("was killed");
+    server.wait_for_line("dies' was killed: user=dies client=10.9.8.7 device=127.0.0.1");
+}
+
+#[test]
+fn an_exit_code_that_is_no_answer_is_in_the_log_with_the_program_and_whom_it_was_about() {
+    let scene = Scene::new();
+    let script = scene.script("ask", "echo \"no idea\" >&2; echo \"$3\"; exit $1");
+    let user = |name: &str, when: &str, code: u8, word: &str| {
+        format!(
+            "user = {name} {{ default service = permit {when} authorization \"{script} {code} sesame {word}\" }}\n"
+        )
+    };
+    let mut server = Server::start(
+        &[
+            HOST.to_owned(),
+            user("replaced", "before", 2, "a=b"),
+            user("listed", "after", 3, "a=b"),
+            user("worded", "before", 2, "word"),
+            user("odd", "before", 9, "a=b"),
+            user("denied", "before", 1, "a=b"),
+        ]
+        .concat(),
+    );
+    assert_eq!(asked(&server, "denied", &EXEC), "FAIL []");
+    for (user, args, why) in [
+        (
+            "replaced",
+            ["service=shell", "cmd=show"],
+            "ended with 2, which is no answer about a command (0 permits, 1 denies)",
+        ),
+        (
+            "listed",
+            EXEC,
+            "ended with 3, which is no answer of 'after authorization' (0 leaves the decision, 1 denies)",
+        ),
+        (
+            "worded",
+            EXEC,
+            "ended with 2, but what it wrote is no list of arguments",
+        ),
+        ("odd", EXEC, "ended with 9, which is no answer"),
+    ] {
+        assert_eq!(asked(&server, user, &args), "ERROR []", "{user}");
+        let expected = format!(
+            "program '{script}' {why}: user={user} client=10.9.8.7 device=127.0.0.1 stderr='no idea"
+        );
+        server.wait_for_line(&expected);
+    }
+    server.signal("TERM");
+    let lines = server.all_lines();
+    assert!(
+        !lines.contains("sesame") && !lines.contains("user=denied"),
+        "{lines}"
+    );
 }
 
 fn lives(pid_file: &Path) -> bool {
@@ -235,7 +289,7 @@ fn a_program_that_hangs_is_killed_with_its_children_and_others_are_answered_mean
     assert_eq!(asked(&server, "alice", &EXEC), "PASS_ADD []");
     assert!(start.elapsed() < Duration::from_secs(2));
     assert_eq!(hanging.reply().author(), "ERROR []");
-    server.wait_for_line("did not end within 2s");
+    server.wait_for_line("did not end within 2s and was killed: user=hang client=10.9.8.7");
     wait_until("its child is gone", || !lives(&child));
 }
 

@@ -19,7 +19,6 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::daemon::Log;
-use crate::escape::Quoted;
 use crate::policy::callout::Outcome;
 use crate::policy::{Done, Program};
 
@@ -35,38 +34,30 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// One that closed its pipes ends soon.
 const SHORT_TICK: Duration = Duration::from_millis(1);
 
-/// Runs a program; what it does not end by itself is an outcome without a code.
+/// Runs a program; what it does not end by itself is an outcome without a code, and a
+/// line in the log. What a code means is the policy's, and so is the line about it.
 /// `unwanted`: nobody waits for the outcome any more.
 pub(super) fn run(program: &Program, unwanted: &dyn Fn() -> bool, log: &Log) -> Done {
     if unwanted() {
         return Done::Failed;
     }
-    let name = Quoted(program.words.first().map_or(&[][..], Vec::as_slice)).to_string();
     let mut running = match Running::start(program) {
         Ok(running) => running,
         Err(error) => {
-            log.line(format!("program '{name}' cannot be started: {error}"));
+            let why = format!("cannot be started: {error}");
+            log.line(program.tag.failure(&why, b""));
             return Done::Ended(Outcome::default());
         }
     };
     let ended = running.wait(program, unwanted);
     let outcome = running.stop();
     let why = match ended {
-        Ok(()) => match outcome.code {
-            Some(0..=3) => None,
-            Some(code) => Some(format!("ended with {code}")),
-            None => Some("was killed".to_owned()),
-        },
+        Ok(()) if outcome.code.is_some() => None,
+        Ok(()) => Some("was killed".to_owned()),
         Err(trouble) => Some(trouble),
     };
     if let Some(why) = why {
-        let stderr = Quoted(&outcome.stderr);
-        let said = if outcome.stderr.is_empty() {
-            String::new()
-        } else {
-            format!(": '{stderr}'")
-        };
-        log.line(format!("program '{name}' {why}{said}"));
+        log.line(program.tag.failure(&why, &outcome.stderr));
     }
     Done::Ended(outcome)
 }

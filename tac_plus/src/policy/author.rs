@@ -112,8 +112,30 @@ pub(super) struct Then {
 }
 
 impl Then {
+    /// The decision, and for the log why an exit code led to none. Of an end without one
+    /// whoever ran the program has told.
+    pub(super) fn judge(self, outcome: &Outcome) -> (Decision, Option<String>) {
+        let (is_command, is_after) = (self.is_command, self.proposed.is_some());
+        let decision = self.conclude(outcome);
+        let why = match outcome.code {
+            Some(code) if decision.status == AuthorStatus::Error => Some(match code {
+                2 if is_command => {
+                    "ended with 2, which is no answer about a command (0 permits, 1 denies)"
+                        .to_owned()
+                }
+                3 if is_after => "ended with 3, which is no answer of 'after authorization' (0 \
+                                  leaves the decision, 1 denies)"
+                    .to_owned(),
+                2 | 3 => format!("ended with {code}, but what it wrote is no list of arguments"),
+                _ => format!("ended with {code}, which is no answer"),
+            }),
+            _ => None,
+        };
+        (decision, why)
+    }
+
     /// The decision. Exit codes are those of the manual page.
-    pub(super) fn conclude(self, outcome: &Outcome) -> Decision {
+    fn conclude(self, outcome: &Outcome) -> Decision {
         match (outcome.code, self.proposed) {
             (Some(0), Some(proposed)) => proposed,
             (Some(0), None) => Decision::pass_add(),

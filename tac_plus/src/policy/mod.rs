@@ -47,7 +47,7 @@ pub use author::{Decision, Errand};
 pub use rules::Search;
 pub use session::{
     Answer, Attempt, ChangeRequest, Changed, Checked, Done, Effect, Input, PamRequest, PamSays,
-    Program, Record, Reply, Session, Step, VerifyRequest,
+    Program, Record, Reply, Session, Step, Tag, VerifyRequest,
 };
 
 use callout::Callout;

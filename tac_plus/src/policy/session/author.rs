@@ -4,13 +4,15 @@
 
 use tacacs_common::packet::{ArgumentsBuf, AuthorRequest, AuthorStatus, Body, Error, Version};
 
-use super::{Done, Effect, Policy, Program, Reply, Session, State, Step};
+use super::{Done, Effect, Policy, Program, Reply, Session, State, Step, Tag};
 use crate::escape::{Quoted, Word};
 use crate::policy::author::{self, Decision, Errand, Then, Verdict};
 use crate::policy::callout::{Callout, Outcome, UNKNOWN, VARIABLES, Variable};
 
 /// For the client's log.
 const TOO_LONG: &str = "the rules of this command take too long";
+/// For the server's.
+const TOO_LATE: &str = "was not run, or not in time: too many others run";
 const SHELL: &[u8] = b"/bin/sh";
 /// In front of a line for a shell: what a field holds stays one word, and names no files.
 const ONE_WORD: &[u8] = b"IFS=; set -f; ";
@@ -135,8 +137,15 @@ impl Session {
                 )
             }
         };
+        let program = words.first().map_or(&[][..], Vec::as_slice);
+        let (user, from) = (Word(request.user), Word(request.rem_addr));
+        let tag = Tag {
+            program: Quoted(program).to_string(),
+            about: format!("user={user} client={from} device={}", self.address),
+        };
         self.state = State::Program {
             then: errand.then,
+            tag: tag.clone(),
             line,
         };
         Step::Need(Effect::Run(Program {
@@ -144,6 +153,7 @@ impl Session {
             variables,
             stdin: errand.stdin,
             limit: policy.settings.callout_timeout,
+            tag,
         }))
     }
 
@@ -173,12 +183,22 @@ impl Session {
     }
 
     /// A program that cannot be run is one that ended as none may.
-    pub(super) fn concluded(then: Then, line: Option<String>, done: Done) -> Step {
-        let outcome = match done {
-            Done::Ended(outcome) => outcome,
-            _ => Outcome::default(),
+    pub(super) fn concluded(then: Then, tag: &Tag, line: Option<String>, done: Done) -> Step {
+        let (outcome, why) = match done {
+            Done::Ended(outcome) => (outcome, None),
+            _ => (Outcome::default(), Some(TOO_LATE.to_owned())),
         };
-        decided(then.conclude(&outcome), line)
+        let (decision, complaint) = then.judge(&outcome);
+        let failure = why
+            .or(complaint)
+            .map(|why| tag.failure(&why, &outcome.stderr));
+        match (decided(decision, line), failure) {
+            (Step::Reply(reply, line), Some(failure)) => {
+                let line = line.map_or(failure.clone(), |line| format!("{failure}\n{line}"));
+                Step::Reply(reply, Some(line))
+            }
+            (step, _) => step,
+        }
     }
 
     /// The original's line about a decision, but for the decision.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tacacs_common::secret::Secret;
 
 use crate::effects::Dialogue;
+use crate::escape::Quoted;
 use crate::policy::Search;
 use crate::policy::callout::Outcome;
 use crate::policy::draft::Credential;
@@ -152,6 +153,30 @@ pub struct Program {
     pub stdin: Vec<u8>,
     /// How long it may take.
     pub limit: Duration,
+    /// For the log.
+    pub tag: Tag,
+}
+
+/// A program and whom it was asked about, as lines of the log name them: never its
+/// arguments, which are fields of a request and maybe secrets.
+#[derive(Clone)]
+pub struct Tag {
+    /// The program alone, escaped.
+    pub(super) program: String,
+    /// The user, where the user is, and the client, escaped.
+    pub(super) about: String,
+}
+
+impl Tag {
+    /// The line that says why the program gave no decision.
+    pub(crate) fn failure(&self, why: &str, stderr: &[u8]) -> String {
+        let Self { program, about } = self;
+        let said = match stderr {
+            [] => String::new(),
+            said => format!(" stderr='{}'", Quoted(said)),
+        };
+        format!("program '{program}' {why}: {about}{said}")
+    }
 }
 
 /// An attempt to get in.

@@ -32,7 +32,7 @@ use super::{Client, Policy};
 use crate::effects::Dialogue;
 pub use effect::{
     Attempt, ChangeRequest, Changed, Checked, Done, Effect, PamRequest, PamSays, Program, Record,
-    VerifyRequest,
+    Tag, VerifyRequest,
 };
 
 /// Questions in one session where the configuration does not say: a login with a
@@ -167,6 +167,7 @@ enum State {
     /// A program has its say.
     Program {
         then: Then,
+        tag: Tag,
         line: Option<String>,
     },
     Storing,
@@ -248,7 +249,7 @@ impl Session {
                 length,
                 line,
             } => self.found(policy, &request, length, line, &done),
-            State::Program { then, line } => Self::concluded(then, line, done),
+            State::Program { then, tag, line } => Self::concluded(then, &tag, line, done),
             State::Storing => {
                 let status = match done {
                     Done::Stored => AcctStatus::Success,

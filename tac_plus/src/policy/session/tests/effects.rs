@@ -540,6 +540,21 @@ fn a_programs_end_is_the_decision_and_one_that_cannot_be_run_is_an_error() {
         let (mut talk, _) = authorize(PROGRAMS, user, b"");
         let answer = talk.told(done);
         assert!(answer.starts_with(expected), "{user}: {answer}");
-        assert!(answer.contains(" | authorization user="), "{answer}");
+        let lines = answer.split_once(" | ").unwrap().1;
+        let last = lines.lines().last().unwrap();
+        assert!(last.starts_with("authorization user="), "{answer}");
     }
+}
+
+#[test]
+fn a_program_that_gave_no_decision_is_named_in_the_log_with_whom_it_was_about() {
+    let (mut talk, _) = authorize(PROGRAMS, "after", b"10.9.8.7 x");
+    let answer = talk.told(Done::Failed);
+    assert!(
+        answer.starts_with(
+            "ERROR | program '/bin/post' was not run, or not in time: too many others run: \
+             user=after client=10.9.8.7\\040x device=192.0.2.1\nauthorization user=after "
+        ),
+        "{answer}"
+    );
 }
