@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use e2e::scene::{PASSWORD, STACK};
+use e2e::scene::PASSWORD;
 use e2e::users::{self, uid};
 use e2e::{Output, Peer, Result, Script, Stage, Step};
 
@@ -266,41 +266,6 @@ fn a_stored_approval_lets_a_key_in_while_no_server_answers() -> Result {
     assert_refused(&stage, &stage.ssh("alice").password(PASSWORD, "whoami")?);
     // So is a user whom nobody knows.
     assert_refused(&stage, &stage.ssh("erin").password(PASSWORD, "whoami")?);
-    Ok(())
-}
-
-#[test]
-fn two_logins_of_one_account_at_once_are_told_apart() -> Result {
-    let stage = users::host(&[SERVER], "", &format!("mode = shared\n{LEVELS}"))
-        .pam("su", STACK)
-        .start()?;
-    let peer = server(&stage, &["priv-lvl=15"])?;
-    let account = uid("tacacs15");
-    // Each waits until the other is there too.
-    let command = "touch ~/here; \
-                   until [ -e /home/alice/here ] && [ -e /home/carol/here ]; do :; done; \
-                   whoami; id -un; cat /proc/self/loginuid; echo; nohup whoami 2>/dev/null";
-    let logins = std::thread::scope(|scope| {
-        let login = |name: &'static str| {
-            let stage = &stage;
-            scope.spawn(move || stage.ssh(name).password(PASSWORD, command))
-        };
-        let both = [login("alice"), login("carol")];
-        both.map(|login| login.join().unwrap_or_else(|_| Err("panicked".into())))
-    });
-    for (name, login) in ["alice", "carol"].iter().zip(logins) {
-        let expected = format!("{name}\n{name}\n{account}\n{name}");
-        assert_login(&stage, &login?, &expected);
-    }
-    let records = peer.wait_for("acct", 4)?;
-    for name in ["alice", "carol"] {
-        let own: Vec<_> = records
-            .iter()
-            .filter(|record| record.user == name)
-            .collect();
-        assert_eq!(own.len(), 2, "{records:?}");
-        assert_eq!(own[0].arg("task_id"), own[1].arg("task_id"));
-    }
     Ok(())
 }
 

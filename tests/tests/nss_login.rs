@@ -116,31 +116,6 @@ fn a_user_whom_the_server_takes_back_has_the_old_rights_at_once() -> Result {
 }
 
 #[test]
-fn su_and_sudo_within_a_shared_login_know_whose_it_is() -> Result {
-    let stage = users::host(&[SERVER], "", "mode = shared\nunknown = authorize")
-        .pam("su", &format!("auth sufficient pam_rootok.so\n{STACK}"))
-        .pam("sudo", STACK)
-        .file("/etc/sudoers.d/all", 0o440, "ALL ALL=(ALL) NOPASSWD: ALL\n")
-        .start()?;
-    let peer = stage.peer(SERVER, &everybody(15))?;
-    let command = "sudo -n sh -c 'echo $SUDO_USER'; sudo -n su carol -s /bin/sh -c whoami; whoami";
-    // Carol has been here, so that su finds her.
-    stage.ssh("carol").password(PASSWORD, "true")?.success()?;
-    let login = stage.ssh("alice").password(PASSWORD, command)?;
-    // Of the login that the audit system knows: su changes no login.
-    assert_eq!(
-        login.stdout,
-        "alice\nalice\nalice\n",
-        "{login}{}",
-        stage.logs()
-    );
-    let seen = peer.wait_for("acct", 4)?;
-    let users: Vec<&str> = seen.iter().map(|seen| seen.user.as_str()).collect();
-    assert!(users.contains(&"alice"), "{users:?}");
-    Ok(())
-}
-
-#[test]
 fn a_user_called_like_a_group_of_the_host_has_none_of_its_rights() -> Result {
     let rule = "%adm ALL=(ALL) NOPASSWD: ALL\n";
     let stage = users::host(&[SERVER], "", "unknown = authorize")
