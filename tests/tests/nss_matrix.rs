@@ -30,7 +30,13 @@ user = carol {{ global = cleartext {PASSWORD} }}
 
 fn stage(mode: &str, unknown: &str) -> Result<Stage> {
     let mapping = format!("mode = {mode}\nunknown = {unknown}\ngroups.15 = sudo");
+    // Many logins are refused here, and pam_unix would wait two seconds after each.
+    let sshd = users::stack().replace(
+        "pam_unix.so try_first_pass",
+        "pam_unix.so try_first_pass nodelay",
+    );
     let builder = users::host(&[SERVER], "skip_services = cron", &mapping)
+        .pam("sshd", &sshd)
         .pam("su", &format!("auth sufficient pam_rootok.so\n{STACK}"))
         .pam("sudo", STACK)
         .pam("cron", STACK)
@@ -41,6 +47,17 @@ fn stage(mode: &str, unknown: &str) -> Result<Stage> {
         builder.start()
     }
 }
+
+/// A key for everybody, in homes that belong to root where nobody has a uid yet.
+const KEYS: &str = "ssh-keygen -q -t ed25519 -N '' -f /root/key && \
+     install -d -o alice -m 700 ~alice/.ssh && \
+     install -o alice -m 600 /root/key.pub ~alice/.ssh/authorized_keys && \
+     for user in carol nosuchuser; do \
+       install -d /home/$user/.ssh && \
+       install -m 644 /root/key.pub /home/$user/.ssh/authorized_keys || exit 1; done";
+
+/// What sudo gives to alice, by her own word.
+const SUDO: &str = "sudo -n -l -U alice | grep -v '^Matching\\|env_reset'; sudo -n whoami";
 
 /// What was run, and what came of it.
 struct Transcript<'s> {
@@ -73,6 +90,39 @@ impl Transcript<'_> {
     fn password(&mut self, user: &str, line: &str) -> Result {
         let output = self.stage.ssh(user).password(PASSWORD, line)?;
         self.note(&format!("ssh {user}: {line}"), &output.stdout, output.code);
+        Ok(())
+    }
+
+    fn keyboard_interactive(&mut self, user: &str) -> Result {
+        let dialog = self.stage.ssh(user).keyboard_interactive("whoami");
+        let output = dialog.answer("assword:", PASSWORD).run()?;
+        let line = format!("ssh {user}, keyboard-interactive: whoami");
+        self.note(&line, &output.stdout, output.code);
+        Ok(())
+    }
+
+    /// With the key of [`KEYS`].
+    fn key(&mut self, user: &str, line: &str) -> Result {
+        let ssh = self.stage.ssh(user).option("IdentityFile=/root/key");
+        let output = ssh.dialog("publickey", line).run()?;
+        self.note(
+            &format!("ssh {user}, key: {line}"),
+            &output.stdout,
+            output.code,
+        );
+        Ok(())
+    }
+
+    /// Every way in, and what sudo gives to whom, while no server answers.
+    fn outage(&mut self) -> Result {
+        self.password("alice", "whoami")?;
+        self.keyboard_interactive("alice")?;
+        self.key("alice", &format!("whoami; id; {SUDO}"))?;
+        self.run("sudo -n -l -U alice | grep -v '^Matching\\|env_reset'")?;
+        for user in ["carol", "nosuchuser"] {
+            self.password(user, "whoami")?;
+            self.key(user, "whoami")?;
+        }
         Ok(())
     }
 
@@ -135,34 +185,29 @@ fn transcript(mode: &str, unknown: &str) -> Result<String> {
         t.title("after a login");
     }
     t.known()?;
-    t.password(
-        "alice",
-        "sudo -n -l -U alice | grep -v '^Matching\\|env_reset'; sudo -n whoami",
-    )?;
-    let dialog = stage.ssh("alice").keyboard_interactive("whoami");
-    let output = dialog.answer("assword:", PASSWORD).run()?;
-    t.note(
-        "ssh alice, keyboard-interactive: whoami",
-        &output.stdout,
-        output.code,
-    );
+    t.password("alice", SUDO)?;
+    t.keyboard_interactive("alice")?;
     if stage.sh("id alice")?.code == 0 {
-        let key = "[ -e /root/key ] || ssh-keygen -q -t ed25519 -N '' -f /root/key; \
-                   install -d -o alice -m 700 ~alice/.ssh && \
-                   install -o alice -m 600 /root/key.pub ~alice/.ssh/authorized_keys";
-        stage.sh(key)?.success()?;
-        let ssh = stage.ssh("alice").option("IdentityFile=/root/key");
-        let output = ssh.dialog("publickey", "whoami").run()?;
-        t.note("ssh alice, key: whoami", &output.stdout, output.code);
+        stage.sh(KEYS)?.success()?;
+        for user in ["alice", "carol", "nosuchuser"] {
+            t.key(user, "whoami")?;
+        }
     }
     t.cron()?;
     server.kill()?;
     t.title("with the server down");
     t.known()?;
-    t.password("alice", "whoami")?;
+    t.outage()?;
     t.cron()?;
     t.lookups("carol")?;
     t.lookups("nosuchuser")?;
+    t.title("with the server down and 'offline_hours = 1'");
+    let offline = "sed -i 's/^\\[global\\]$/&\\noffline_hours = 1/' /etc/tacplus.conf";
+    stage.sh(offline)?.success()?;
+    t.run("su alice -s /bin/sh -c 'whoami; id -Gn'")?;
+    t.outage()?;
+    // For whom the transcript surprises.
+    println!("{}", stage.logs());
     Ok(t.text)
 }
 
