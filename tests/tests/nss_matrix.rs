@@ -160,7 +160,8 @@ impl Transcript<'_> {
     }
 }
 
-fn transcript(mode: &str, unknown: &str) -> Result<String> {
+/// The transcript, and what the daemons logged meanwhile.
+fn transcript(mode: &str, unknown: &str) -> Result<(String, String)> {
     let stage = stage(mode, unknown)?;
     let mut server = stage.tac_plus(&server_conf(), &[])?;
     let mut t = Transcript {
@@ -206,14 +207,12 @@ fn transcript(mode: &str, unknown: &str) -> Result<String> {
     stage.sh(offline)?.success()?;
     t.run("su alice -s /bin/sh -c 'whoami; id -Gn'")?;
     t.outage()?;
-    // For whom the transcript surprises.
-    println!("{}", stage.logs());
-    Ok(t.text)
+    Ok((t.text, stage.logs()))
 }
 
 /// Compares a transcript with the one that is kept.
 fn golden(mode: &str, unknown: &str) -> Result {
-    let text = transcript(mode, unknown)?;
+    let (text, logs) = transcript(mode, unknown)?;
     let file: PathBuf = workspace().join(format!("tests/golden/nss/{mode}-{unknown}.txt"));
     if std::env::var_os("TACPLUS_GOLDEN").is_some_and(|what| what == "write") {
         return Ok(fs::write(file, text)?);
@@ -225,7 +224,7 @@ fn golden(mode: &str, unknown: &str) -> Result {
         .find(|(now, then)| now != then);
     assert!(
         text == kept,
-        "{}: first difference {first:?}\n{text}",
+        "{}: first difference {first:?}\n{text}{logs}",
         file.display()
     );
     Ok(())
