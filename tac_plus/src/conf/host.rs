@@ -14,7 +14,7 @@ pub(super) const BODY: &[&str] = &["enable", "key", "lenient", "name", "prompt",
 impl Parser<'_> {
     /// `= ADDRESS { ... }`; nothing for a host by name, which is no client here.
     pub(super) fn host(&mut self) -> Result<Option<Host>, Problem> {
-        let name = self.named_block()?;
+        let name = self.named_block("host")?;
         let text = String::from_utf8_lossy(&name.value).into_owned();
         let network = network(&text).map_err(|error| {
             Problem::new(name.place, error).hint("192.0.2.1, 192.0.2.0/24 or 2001:db8::/32")

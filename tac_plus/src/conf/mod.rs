@@ -8,12 +8,14 @@
 //! | `source` | line numbers, carets, masking of secrets |
 //! | `lexer` | words |
 //! | `parser` | what the grammar is made of |
+//! | `block` | blocks that are not closed |
 //! | `top` | the top level and access lists |
 //! | `host` | clients |
 //! | `credential` | passwords |
 //! | `profile` | users and groups |
 //! | `print` | the normalised form without secrets |
 
+mod block;
 mod credential;
 mod host;
 mod lexer;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use tacacs_common::secret::Secret;
 
+use super::block::Blocks;
 use super::lexer::{self, Braces, Expect, Kind, Token};
 use super::source::Source;
 use crate::policy::draft::{At, Permission, Place, Problem};
@@ -19,6 +20,7 @@ pub(super) struct Parser<'a> {
     pub(super) source: &'a mut Source,
     pub(super) at: usize,
     pub(super) braces: Braces,
+    pub(super) blocks: Blocks,
     pub(super) warnings: Vec<Problem>,
 }
 
@@ -54,6 +56,7 @@ impl Parser<'_> {
         }
         self.source.hide(token.place);
         if token.kind == Kind::Word && token.text.ends_with(b"}") {
+            self.kept_brace(token.place);
             self.warnings.push(
                 Problem::new(token.place, "the brace at its end is part of this word").hint(
                     "put it in double quotes to show that it is meant, or a blank before the brace",
@@ -89,14 +92,15 @@ impl Parser<'_> {
         }
     }
 
-    /// `= NAME {`.
-    pub(super) fn named_block(&mut self) -> Result<At<Vec<u8>>, Problem> {
+    /// `= NAME {` after the word for what it is.
+    pub(super) fn named_block(&mut self, what: &'static str) -> Result<At<Vec<u8>>, Problem> {
         self.equals()?;
         let name = self.next(Expect::Name)?;
         if !matches!(name.kind, Kind::Word | Kind::Quoted) || name.text.is_empty() {
             return Err(self.unexpected(&name, "a name"));
         }
         self.open()?;
+        self.enter(what, name.place);
         Ok(At {
             value: name.text,
             place: name.place,
@@ -107,10 +111,23 @@ impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Result<Option<Token>, Problem> {
         let token = self.next(Expect::Name)?;
         match token.kind {
-            Kind::Close => Ok(None),
-            Kind::Word | Kind::Quoted => Ok(Some(token)),
-            Kind::End => Err(self.unexpected(&token, "'}'").hint("a block is not closed")),
-            Kind::Equals | Kind::Open => Err(self.unexpected(&token, "a directive or '}'")),
+            Kind::Close => {
+                self.leave();
+                Ok(None)
+            }
+            Kind::Word | Kind::Quoted => {
+                self.begun(&token);
+                Ok(Some(token))
+            }
+            Kind::End => {
+                let problem = self.unexpected(&token, "'}'");
+                Err(with_hint(problem, self.unclosed("the end of the file")))
+            }
+            Kind::Open => {
+                let problem = self.unexpected(&token, "a directive or '}'");
+                Err(with_hint(problem, self.missing_brace_before_block()))
+            }
+            Kind::Equals => Err(self.unexpected(&token, "a directive or '}'")),
         }
     }
 
@@ -163,10 +180,12 @@ impl Parser<'_> {
             return after_secret(token.place);
         };
         let word = String::from_utf8_lossy(&token.text).into_owned();
-        let hint = match nearest(&word, known) {
-            Some(near) => format!("did you mean '{near}'?"),
-            None => format!("known here: {}", known.join(" ")),
-        };
+        let hint = self
+            .missing_brace(token)
+            .unwrap_or_else(|| match nearest(&word, known) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => format!("known here: {}", known.join(" ")),
+            });
         Problem::new(token.place, format!("unknown {what} {found}")).hint(hint)
     }
 
@@ -218,6 +237,13 @@ pub(super) fn permission(word: &[u8]) -> Option<Permission> {
         b"permit" => Some(Permission::Permit),
         b"deny" => Some(Permission::Deny),
         _ => None,
+    }
+}
+
+pub(super) fn with_hint(problem: Problem, hint: Option<String>) -> Problem {
+    match hint {
+        Some(hint) => problem.hint(hint),
+        None => problem,
     }
 }
 

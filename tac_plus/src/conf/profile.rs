@@ -6,7 +6,7 @@
 use tacacs_common::packet::Argument;
 
 use super::lexer::{Expect, Kind, Token};
-use super::parser::{Parser, permission, set};
+use super::parser::{Parser, permission, set, with_hint};
 use crate::policy::draft::{
     At, Attribute, Command, Date, Permission, Place, Problem, Profile, Rule, Service, ServiceName,
 };
@@ -32,10 +32,10 @@ pub(super) const BODY: &[&str] = &[
 ];
 
 impl Parser<'_> {
-    /// `= NAME { ... }` of a user or group.
-    pub(super) fn profile(&mut self) -> Result<Profile, Problem> {
+    /// `= NAME { ... }` of a user or group, whichever this is.
+    pub(super) fn profile(&mut self, what: &'static str) -> Result<Profile, Problem> {
         let mut profile = Profile {
-            name: self.named_block()?,
+            name: self.named_block(what)?,
             ..Profile::default()
         };
         while let Some(keyword) = self.statement()? {
@@ -173,7 +173,10 @@ impl Parser<'_> {
     fn default_service(&mut self, keyword: &Token, profile: &mut Profile) -> Result<(), Problem> {
         let what = self.next(Expect::Name)?;
         if what.text != b"service" {
-            return Err(self.unexpected(&what, "'service' after 'default'"));
+            let problem = self.unexpected(&what, "'service' after 'default'");
+            let is_outer = what.text == b"authentication";
+            let hint = is_outer.then(|| self.missing_brace(keyword)).flatten();
+            return Err(with_hint(problem, hint));
         }
         let value = self.permission_assignment()?;
         set(
@@ -233,6 +236,7 @@ impl Parser<'_> {
             );
         }
         self.open()?;
+        self.enter("service", token.place);
         let mut service = Service {
             name: At {
                 value,
@@ -269,6 +273,11 @@ impl Parser<'_> {
         if !matches!(name.kind, Kind::Word | Kind::Quoted) || name.text.is_empty() {
             return Err(self.unexpected(&name, "an argument's name"));
         }
+        if self.peek(Expect::Name)?.kind != Kind::Equals
+            && let Some(hint) = self.missing_brace(&name)
+        {
+            return Err(self.unexpected(&name, "an argument or '}'").hint(hint));
+        }
         let value = self.assignment("an argument's value")?;
         let place = Place {
             start: name.place.start,
@@ -280,7 +289,7 @@ impl Parser<'_> {
     }
 
     fn command(&mut self) -> Result<Command, Problem> {
-        let name = self.named_block()?;
+        let name = self.named_block("cmd")?;
         let mut rules = Vec::new();
         while let Some(keyword) = self.statement()? {
             let Some(permission) = permission(&keyword.text) else {

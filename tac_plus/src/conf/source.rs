@@ -48,6 +48,11 @@ impl Source {
             .saturating_sub(1)
     }
 
+    /// As [`Source::line_of`], as people count.
+    pub(crate) fn line_number(&self, at: usize) -> usize {
+        self.line_of(at) + 1
+    }
+
     pub(crate) fn same_line(&self, a: usize, b: usize) -> bool {
         self.line_of(a) == self.line_of(b)
     }

@@ -7,6 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::block::Blocks;
 use super::lexer::{Braces, Expect, Kind, Token};
 use super::parser::{Parser, file_name, permission, set};
 use super::source::Source;
@@ -93,6 +94,7 @@ fn parse_with(source: &mut Source, braces: Braces) -> Result<(Draft, Vec<Problem
         source,
         at,
         braces,
+        blocks: Blocks::default(),
         warnings: Vec::new(),
     };
     loop {
@@ -109,12 +111,12 @@ impl Parser<'_> {
     fn directive(&mut self, keyword: &Token, draft: &mut Draft) -> Result<(), Problem> {
         match keyword.text.as_slice() {
             b"user" => {
-                let user = self.profile()?;
+                let user = self.profile("user")?;
                 draft.users.push(user);
                 Ok(())
             }
             b"group" => {
-                let group = self.profile()?;
+                let group = self.profile("group")?;
                 draft.groups.push(group);
                 Ok(())
             }
@@ -262,7 +264,7 @@ impl Parser<'_> {
     }
 
     fn acl(&mut self) -> Result<Acl, Problem> {
-        let name = self.named_block()?;
+        let name = self.named_block("acl")?;
         let mut rules = Vec::new();
         while let Some(keyword) = self.statement()? {
             let Some(permission) = permission(&keyword.text) else {

@@ -20,6 +20,7 @@ fn no_error_ever_shows_a_secret() {
         "host = 192.0.2.1 { enable = hunter2 }",
         "key = hunter2\nkey = hunter2",
         "key = hunter2 user = a { member = b }",
+        "key = my user = hunter2 {\nuser = b { }",
     ] {
         let error = error(text);
         assert!(
@@ -130,10 +131,6 @@ fn a_message_tells_what_to_do() {
             "limit idel = 5",
             "t.conf:2:7: unknown word after 'limit' 'idel'\n2 | limit idel\n  |       ^\n  = did you mean 'idle'?",
         ),
-        (
-            "user = a { login = cleartext b}\n",
-            "t.conf:2:32: '}' expected, found the end of the file\n2 | user = a { login = cleartext **\n  |                                ^\n  = a block is not closed",
-        ),
         // Read with braces within its words this gets further.
         (
             "user = a} { login = cleartext x}\n login = PAM }\n",
@@ -142,4 +139,106 @@ fn a_message_tells_what_to_do() {
     ] {
         assert_eq!(error(&format!("{KEY}{text}")), expected);
     }
+}
+
+/// What stands under the excerpt.
+fn hint(text: &str) -> String {
+    let error = error(&format!("{KEY}{text}"));
+    let hint = error.rsplit_once("\n  = ");
+    hint.map_or(error.clone(), |(_, hint)| hint.to_owned())
+}
+
+#[test]
+fn a_brace_that_a_password_swallowed_is_told_where_it_is_missed() {
+    let swallowed = "; the '}' that ends the value in line 2 was read as part of it: \
+                     write a blank before it, or put the value in double quotes";
+    assert_eq!(
+        error(&format!(
+            "{KEY}user = fred {{ enable = cleartext pw}}\nuser = bob {{ }}\n"
+        )),
+        format!(
+            "t.conf:3:1: unknown directive 'user'\n3 | user\n  | ^\n  = the block of user 'fred', \
+             opened at line 2, is not closed before 'user': add '}}' there{swallowed}"
+        )
+    );
+    assert_eq!(
+        error(&format!("{KEY}user = a {{ login = cleartext b}}\n")),
+        format!(
+            "t.conf:2:32: '}}' expected, found the end of the file\n2 | user = a {{ login = cleartext **\n  \
+             |                                ^\n  = the block of user 'a', opened at line 2, is not \
+             closed before the end of the file: add '}}' there{swallowed}"
+        )
+    );
+    assert_eq!(
+        hint("host = 192.0.2.1 { key = sesame}\nacl = a { permit = . }\n"),
+        format!(
+            "the block of host '192.0.2.1', opened at line 2, is not closed before 'acl': add '}}' there{swallowed}"
+        )
+    );
+    // One of another block has nothing to do with it.
+    assert_eq!(
+        hint("user = a {\nlogin = cleartext b}\n}\nuser = c {\nlogin = PAM\nlogauthor\n"),
+        "the block of user 'c', opened at line 5, is not closed before 'logauthor': add '}' there"
+    );
+}
+
+#[test]
+fn a_block_that_is_not_closed_is_named_by_what_belongs_outside_of_it() {
+    for (text, block, line, word) in [
+        (
+            "group = g {\naccounting file = /x\n",
+            "group 'g'",
+            2,
+            "accounting",
+        ),
+        ("user = a {\nkey = hunter2\n", "user 'a'", 2, "key"),
+        ("user = a {\nmaxprocs = 5\n", "user 'a'", 2, "maxprocs"),
+        (
+            "user = a {\ndefault authentication = file /x\n",
+            "user 'a'",
+            2,
+            "default",
+        ),
+        ("user = a {\nacl = b { permit = . }\n", "user 'a'", 2, "acl"),
+        (
+            "user = a {\nservice = exec {\npriv-lvl = 15\nuser = b { }\n",
+            "service 'exec'",
+            3,
+            "user",
+        ),
+        (
+            "user = a {\nservice = exec {\npriv-lvl = 15\nlogging local6\n",
+            "service 'exec'",
+            3,
+            "logging",
+        ),
+        (
+            "user = a {\ncmd = show {\npermit .*\nmember = g\n}\n",
+            "cmd 'show'",
+            3,
+            "member",
+        ),
+        (
+            "acl = x {\npermit = .\nhost = 192.0.2.1 { }\n",
+            "acl 'x'",
+            2,
+            "host",
+        ),
+        (
+            "host = 192.0.2.1 {\nuser = b { }\n",
+            "host '192.0.2.1'",
+            2,
+            "user",
+        ),
+    ] {
+        assert_eq!(
+            hint(text),
+            format!(
+                "the block of {block}, opened at line {line}, is not closed before '{word}': add '}}' there"
+            ),
+            "{text}"
+        );
+    }
+    // Not every wrong word is one from outside.
+    assert_eq!(hint("user = a {\nlogn = PAM\n}"), "did you mean 'login'?");
 }
