@@ -11,13 +11,17 @@ use md5::Md5;
 use sha1::Sha1;
 use zeroize::Zeroize;
 
+use crate::secret::leaving_no_trace;
+
 /// The 16-byte CHAP response: MD5 of identifier, secret and challenge.
 pub fn chap_response(id: u8, secret: &[u8], challenge: &[u8]) -> [u8; 16] {
-    let mut hasher = Md5::new();
-    hasher.update([id]);
-    hasher.update(secret);
-    hasher.update(challenge);
-    hasher.finalize().into()
+    leaving_no_trace(|| {
+        let mut hasher = Md5::new();
+        hasher.update([id]);
+        hasher.update(secret);
+        hasher.update(challenge);
+        hasher.finalize().into()
+    })
 }
 
 /// The 49-byte MS-CHAP v1 response: no LAN Manager part, the NT part, and the
@@ -25,7 +29,7 @@ pub fn chap_response(id: u8, secret: &[u8], challenge: &[u8]) -> [u8; 16] {
 /// form to hash.
 pub fn mschap_response(password: &[u8], challenge: &[u8; 8]) -> Option<[u8; 49]> {
     let mut response = [0u8; 49];
-    response[24..48].copy_from_slice(&challenge_response(password, challenge)?);
+    response[24..48].copy_from_slice(&nt_response(password, challenge)?);
     response[48] = 1;
     Some(response)
 }
@@ -48,8 +52,12 @@ pub fn mschapv2_response(
     let challenge = digest.first_chunk::<8>()?;
     let mut response = [0u8; 49];
     response[..16].copy_from_slice(peer_challenge);
-    response[24..48].copy_from_slice(&challenge_response(password, challenge)?);
+    response[24..48].copy_from_slice(&nt_response(password, challenge)?);
     Some(response)
+}
+
+fn nt_response(password: &[u8], challenge: &[u8; 8]) -> Option<[u8; 24]> {
+    leaving_no_trace(|| challenge_response(password, challenge))
 }
 
 /// ChallengeResponse of RFC 2433 appendix A: three DES encryptions of the

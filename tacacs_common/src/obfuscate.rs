@@ -12,7 +12,7 @@ use md5::block_api::compress;
 use zeroize::Zeroize;
 
 use crate::packet::Header;
-use crate::secret::Secret;
+use crate::secret::{Secret, leaving_no_trace};
 
 /// How the bodies of one connection are protected.
 #[derive(Clone, Copy)]
@@ -45,6 +45,10 @@ const SUM: usize = 16;
 
 /// XORs `body` with the pad. Twice is the identity.
 pub fn obfuscate(secret: &[u8], header: &Header, body: &mut [u8]) {
+    leaving_no_trace(|| xor(secret, header, body));
+}
+
+fn xor(secret: &[u8], header: &Header, body: &mut [u8]) {
     let mut pad = Pad::new(secret, header);
     for (index, chunk) in body.chunks_mut(SUM).enumerate() {
         let sum = if index == 0 { pad.first() } else { pad.next() };

@@ -53,3 +53,24 @@ impl Drop for Secret {
         self.0.zeroize();
     }
 }
+
+/// Does what works on secrets, and wipes the stack that it used. A hash function leaves
+/// the block that it was given there, where no owner of the secret can reach it.
+pub(crate) fn leaving_no_trace<T>(work: impl FnOnce() -> T) -> T {
+    let done = below(work);
+    wipe_stack();
+    done
+}
+
+/// In a frame of its own, below the caller's, as that of [`wipe_stack`] is.
+#[inline(never)]
+fn below<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// As deep as any hash here reaches. Not by volatile writes, a byte at a time: they
+/// would cost more than the hash.
+#[inline(never)]
+fn wipe_stack() {
+    std::hint::black_box(&mut [0u8; 1024]);
+}

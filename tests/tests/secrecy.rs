@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use e2e::scene::{self, conf};
 use e2e::stage::WRITTEN;
-use e2e::{Result, Script, Stage, Step, memory, wait};
+use e2e::{Output, Result, Script, Stage, Step, memory, wait};
 
 const MARK: &str = "7d1fmark";
 const SECRET: &str = "7d1fmark-secret-of-32-characters";
@@ -80,21 +80,47 @@ fn a_refused_login_leaves_no_password_behind() -> Result {
 
 #[test]
 fn an_open_session_holds_no_secret_in_memory() -> Result {
-    let stage = host("pap")?;
-    let peer = stage.peer(SERVER, &Script::authen([Step::pass()]).secret(SECRET))?;
+    for login in ["pap", "chap", "mschap", "mschapv2"] {
+        assert_nothing_in_memory(login, vec![Step::pass()], |stage, session| {
+            stage.ssh("alice").password(PASSWORD, session)
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_session_opened_with_a_code_holds_no_secret_in_memory() -> Result {
+    let steps = [Step::get_pass("Password: "), Step::get_data("Code: ")];
+    let steps = steps.into_iter().chain([Step::pass()]).collect();
+    assert_nothing_in_memory("ascii", steps, |stage, session| {
+        let dialog = stage.ssh("alice").keyboard_interactive(session);
+        let dialog = dialog.answer("Password: ", PASSWORD);
+        dialog.answer("Code: ", CODE).run()
+    })
+}
+
+/// While a session is open, no process of sshd holds the secret, the password or the
+/// code, which share the mark.
+fn assert_nothing_in_memory(
+    login: &str,
+    steps: Vec<Step>,
+    log_in: impl FnOnce(&Stage, &str) -> Result<Output> + Send,
+) -> Result {
+    let stage = host(login)?;
+    let peer = stage.peer(SERVER, &Script::authen(steps).secret(SECRET))?;
     thread::scope(|scope| {
         let session = "touch in; until [ -e out ]; do sleep 0.05; done";
-        let login = scope.spawn(|| stage.ssh("alice").password(PASSWORD, session));
+        let login = scope.spawn(|| log_in(&stage, session));
         let inside = wait::until("the session", || {
             stage.path("/home/alice/in").exists().then_some(())
         });
-        let found = sshds_holding(&stage, SECRET.as_bytes());
+        let found = sshds_holding(&stage, MARK.as_bytes());
         let known = sshds_holding(&stage, b"alice");
         stage.write("/home/alice/out", 0o644, "")?;
         let login = login.join().map_err(|_| "the login panicked")??;
         inside?;
         assert_eq!(login.code, 0, "{login}{}", stage.logs());
-        assert_eq!(found?, 0, "processes of sshd keep the shared secret");
+        assert_eq!(found?, 0, "processes of sshd keep what is marked");
         assert!(known? > 0, "the search itself finds nothing");
         Result::Ok(())
     })?;
