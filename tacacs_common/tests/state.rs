@@ -297,21 +297,32 @@ fn a_stuck_writer_delays_nobody_and_keeps_no_server_from_being_held_down() {
 
 #[test]
 fn marks_made_at_once_are_all_kept() {
-    let folder = public_folder();
+    /// Who is held up for longer is passed by, and a mark may be lost then.
+    const PATIENCE: Duration = Duration::from_millis(50);
+    // In memory, as /run is: no disk holds a writer up.
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let path = folder.path().join("servers");
     let keys: Vec<String> = (0..8).map(|n| format!("server{n}")).collect();
-    std::thread::scope(|scope| {
-        for key in &keys {
-            scope.spawn(|| {
-                let list = HoldDown::new(&path, secs(30));
-                while list.mark(key, secs(1)).is_err() {}
-            });
+    let mark = |key: &str| {
+        let begun = Instant::now();
+        HoldDown::new(&path, secs(30)).mark(key, secs(1)).unwrap();
+        begun.elapsed()
+    };
+    // A busy machine holds a writer up too: such a round shows nothing.
+    for _ in 0..100 {
+        let _ = fs::remove_file(&path);
+        let took: Vec<Duration> = std::thread::scope(|scope| {
+            let writers: Vec<_> = keys.iter().map(|key| scope.spawn(|| mark(key))).collect();
+            let took = writers.into_iter().map(|writer| writer.join().unwrap());
+            took.collect()
+        });
+        if took.iter().all(|took| *took < PATIENCE) {
+            let held = HoldDown::new(&path, secs(30)).held(secs(2));
+            assert!(keys.iter().all(|key| held.is_held(key)), "{held:?}");
+            return;
         }
-    });
-    let held = HoldDown::new(&path, secs(30)).held(secs(2));
-    for key in &keys {
-        assert!(held.is_held(key), "{key}");
     }
+    panic!("no round in which every writer was done within {PATIENCE:?}");
 }
 
 #[test]
