@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use tacacs_common::hold_down::{HoldDown, boottime};
@@ -308,21 +309,27 @@ fn marks_made_at_once_are_all_kept() {
         HoldDown::new(&path, secs(30)).mark(key, secs(1)).unwrap();
         begun.elapsed()
     };
-    // A busy machine holds a writer up too: such a round shows nothing.
-    for _ in 0..100 {
+    let mut shown = 0;
+    for _ in 0..200 {
         let _ = fs::remove_file(&path);
+        let together = Barrier::new(keys.len());
+        let writer = |key| {
+            together.wait();
+            mark(key)
+        };
         let took: Vec<Duration> = std::thread::scope(|scope| {
-            let writers: Vec<_> = keys.iter().map(|key| scope.spawn(|| mark(key))).collect();
+            let writers: Vec<_> = keys.iter().map(|key| scope.spawn(|| writer(key))).collect();
             let took = writers.into_iter().map(|writer| writer.join().unwrap());
             took.collect()
         });
+        // A busy machine holds a writer up too: such a round shows nothing.
         if took.iter().all(|took| *took < PATIENCE) {
             let held = HoldDown::new(&path, secs(30)).held(secs(2));
             assert!(keys.iter().all(|key| held.is_held(key)), "{held:?}");
-            return;
+            shown += 1;
         }
     }
-    panic!("no round in which every writer was done within {PATIENCE:?}");
+    assert!(shown > 0, "some writer was held up in every round");
 }
 
 #[test]
