@@ -80,7 +80,7 @@ fn two_hundred_killed_writers_never_leave_half_a_store() {
     fill(&path);
     let begun = Instant::now();
     assert!(forget(&path, 0).wait().unwrap().success());
-    let whole = begun.elapsed();
+    let mut whole = begun.elapsed();
     assert_eq!(is_whole(&path), 1);
 
     let done = AtomicBool::new(false);
@@ -99,10 +99,16 @@ fn two_hundred_killed_writers_never_leave_half_a_store() {
         // Moments all over the life of the process, and a little behind its end.
         for number in 1..=KILLS {
             let mut writer = forget(&path, number);
-            let moment = whole.mul_f64(f64::from(number * 89 % KILLS) / f64::from(KILLS) * 1.2);
-            std::thread::sleep(moment.max(Duration::from_micros(50)));
+            let share = f64::from(number * 89 % KILLS) / f64::from(KILLS) * 1.2;
+            std::thread::sleep(whole.mul_f64(share).max(Duration::from_micros(50)));
             let _ = writer.kill();
-            writer.wait().unwrap();
+            let was_done = writer.wait().unwrap().success();
+            // How long a life is depends on what else the machine does.
+            if was_done && share < 0.9 {
+                whole = whole.mul_f64(0.9);
+            } else if !was_done && share > 1.1 {
+                whole = whole.mul_f64(1.5);
+            }
             is_whole(&path);
         }
         done.store(true, Ordering::Relaxed);
@@ -111,7 +117,7 @@ fn two_hundred_killed_writers_never_leave_half_a_store() {
     });
     assert!(
         (2..=KILLS).contains(&forgotten),
-        "no writer was killed, or each one: {forgotten}"
+        "no writer was killed, or each one: {forgotten} of {KILLS} were done"
     );
 
     // The lock is free, and the next writer clears away what the others left.
