@@ -108,9 +108,13 @@ impl Source {
             .get(line_start..end.max(line_start))
             .unwrap_or_default();
         let mut masked = shown.to_vec();
+        // What stands behind a secret may be the rest of it: who writes one with blanks
+        // and without quotes may have it read as other words.
+        let mut behind = false;
         for (at, byte) in masked.iter_mut().enumerate() {
-            let at = line_start + at;
-            if self.is_secret(at) {
+            let is_secret = self.is_secret(line_start + at);
+            behind |= is_secret;
+            if is_secret || behind && !byte.is_ascii_whitespace() {
                 *byte = b'*';
             }
         }

@@ -21,6 +21,7 @@ fn no_error_ever_shows_a_secret() {
         "key = hunter2\nkey = hunter2",
         "key = hunter2 user = a { member = b }",
         "key = my user = hunter2 {\nuser = b { }",
+        "key = my user = hunter2 { bogus }",
     ] {
         let error = error(text);
         assert!(
