@@ -154,8 +154,12 @@ fn every_requirement_has_exactly_one_row() -> Result {
 
 #[test]
 fn every_known_defect_and_attack_has_exactly_one_row() -> Result {
-    let expected = ids(&[("N", 6), ("L", 25), ("S", 9), ("A", 19)]);
-    let problems = missing_and_repeated(&rows(REGRESSIONS)?, &expected);
+    let rows = rows(REGRESSIONS)?;
+    let mut expected = ids(&[("N", 6), ("L", 25), ("S", 9), ("A", 19)]);
+    // Found by attacks on this project itself: there is no list to hold them against.
+    let own = rows.iter().filter(|row| row.id.starts_with(['H', 'F']));
+    expected.extend(own.map(|row| row.id.clone()));
+    let problems = missing_and_repeated(&rows, &expected);
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     Ok(())
 }
