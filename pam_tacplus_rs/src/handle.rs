@@ -25,6 +25,8 @@ pub(crate) trait Handle {
     fn account(&self, name: &str) -> Option<Account>;
     /// Sets a PAM environment variable; false if libpam refuses.
     fn set_env(&mut self, name: &str, value: &str) -> bool;
+    /// Has libpam wait about this long if the stack refuses in the end.
+    fn delay_failure(&mut self, time: Duration);
     /// Asks the person. `None`: no answer.
     fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret>;
     /// Tells the person.
@@ -103,6 +105,8 @@ pub(crate) struct Memory {
     pub(crate) session: Option<Session>,
     /// A session was to be opened in this handle, so no other is closed in it.
     pub(crate) opened: bool,
+    /// The log has who was left to the other modules, and why.
+    pub(crate) passed_over: bool,
     /// The configuration's warnings have been logged.
     pub(crate) warned: bool,
 }

@@ -17,6 +17,9 @@ use crate::talk;
 pub(crate) fn authenticate(call: &mut Call<'_>) -> End {
     call.memory.login = None;
     call.memory.granted = None;
+    // Before anything is known: the wait must not tell who is asked about, nor what of
+    // a password and a second factor was wrong.
+    call.delay_refusals();
     run(call).unwrap_or_else(|end| end)
 }
 
