@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use tacacs_common::client::{Client, Trouble, getent};
-use tacacs_common::config::{self, Config, UnreachablePolicy};
+use tacacs_common::config::{self, Config};
 use tacacs_common::outcome::Unreachable;
 use tacacs_common::{escape, hold_down, identity};
 
@@ -84,7 +84,7 @@ pub(crate) struct Call<'a> {
     pub(crate) memory: &'a mut Memory,
     pub(crate) site: &'a Site,
     words: &'a [&'a str],
-    phase: Phase,
+    pub(crate) phase: Phase,
     silent: bool,
     debug: bool,
 }
@@ -285,37 +285,6 @@ impl<'a> Call<'a> {
     fn log_troubles(&self, troubles: &[(String, Trouble)]) {
         for (server, trouble) in troubles {
             self.log(trouble_level(trouble), &trouble_line(server, trouble));
-        }
-    }
-
-    /// Says why no server could answer, and what that means now.
-    pub(crate) fn unreachable(
-        &self,
-        config: &Config,
-        person: &Person,
-        what: &str,
-        why: &Unreachable,
-    ) -> End {
-        let reason = self.log_unreachable(why);
-        let is_refused = why.provoked && matches!(self.phase, Phase::Authenticate | Phase::Account);
-        let verdict = match (self.phase, config.global.unreachable) {
-            (Phase::Prelim | Phase::Update, _) => "the password is as it was",
-            _ if is_refused => "refused, for this may be the doing of who started this program",
-            (_, UnreachablePolicy::Ignore) => {
-                "the rest of the stack decides (unreachable = ignore)"
-            }
-            (_, UnreachablePolicy::Deny) => "refused (unreachable = deny)",
-        };
-        self.log(
-            Level::Error,
-            &format!("{what} of {}: {reason}; {verdict}", person.name()),
-        );
-        if is_refused {
-            return End::Refused;
-        }
-        End::Unreachable {
-            policy: config.global.unreachable,
-            local: person.local,
         }
     }
 }

@@ -226,6 +226,14 @@ fn without_an_answer_from_any_server_the_configuration_says_how_it_goes_on() {
     for (policy, verdict) in [
         ("ignore", "the rest of the stack decides"),
         ("deny", "refused (unreachable = deny)"),
+        (
+            "users",
+            "refused (unreachable = users, and fallback_users does not name the user)",
+        ),
+        (
+            "users\nfallback_users = alice",
+            "the host decides, for fallback_users names the user",
+        ),
     ] {
         let mut host =
             Host::new(&[Server::nowhere()], &format!("unreachable = {policy}")).answers(&["pw"]);

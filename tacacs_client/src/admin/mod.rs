@@ -4,6 +4,7 @@
 
 mod check;
 mod identity;
+mod outage;
 mod spool;
 
 use std::path::{Path, PathBuf};
