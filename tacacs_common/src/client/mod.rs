@@ -1,8 +1,8 @@
 //! The blocking client: one operation over the server list.
 //!
 //! Owns failover and time. The next server is asked only when one could not be
-//! reached; a denial ends the list. After its first CONTINUE an authentication
-//! stays where it is, so a one-time code is never sent twice.
+//! reached; a denial ends the list. After its first question an authentication
+//! ends in a pass or a denial, so a one-time code is never sent twice.
 
 mod budget;
 mod connect;
@@ -15,7 +15,7 @@ mod visit;
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use budget::Budget;
 use link::{Fault, Link};
@@ -150,7 +150,8 @@ impl<'c> Client<'c> {
     }
 
     /// For a setuid program. What its caller may have brought about holds no server down
-    /// and makes an outcome [provoked](Unreachable::provoked).
+    /// and makes an outcome [provoked](Unreachable::provoked), as this host's shortages do
+    /// in every program.
     #[must_use]
     pub const fn distrusting_its_caller(mut self, setuid: bool) -> Self {
         self.distrusting = setuid;
@@ -273,7 +274,6 @@ impl<'c> Client<'c> {
             if is_held {
                 budget.cap(HELD_DOWN_LIMIT);
             }
-            let begun = Instant::now();
             let visit = if pass_over {
                 Visit::Next(Trouble::HeldDown)
             } else if budget.is_spent() {
@@ -284,13 +284,15 @@ impl<'c> Client<'c> {
                 self.visit(&server, &mut budget, visit)
             };
             waiting = waiting.saturating_sub(1);
-            let provoked = self.distrusting
-                && visit.trouble().is_some_and(|trouble| match trouble {
-                    // A dead server gets no fair chance, nor does one behind many silent ones.
-                    Trouble::ConnectTimeout { .. } | Trouble::NoReply { .. } if is_held => false,
-                    Trouble::NoTime => !is_held && used < self.deadline,
-                    trouble => trouble.may_be_provoked(begun.elapsed()),
-                });
+            let by_its_caller = |trouble: &Trouble| match trouble {
+                // A dead server gets no fair chance, nor does one behind many silent ones.
+                Trouble::ConnectTimeout { .. } | Trouble::NoReply { .. } if is_held => false,
+                Trouble::NoTime => !is_held && used < self.deadline,
+                trouble => trouble.may_be_provoked(),
+            };
+            let provoked = visit.trouble().is_some_and(|trouble| {
+                trouble.is_shortage() || (self.distrusting && by_its_caller(trouble))
+            });
             unreachable.provoked |= provoked;
             if visit.trouble().is_none_or(Trouble::takes_time) {
                 used = used.saturating_add(server.timeout);
@@ -317,12 +319,6 @@ impl<'c> Client<'c> {
                         self.note(&server, &trouble);
                     }
                     unreachable.tried.push((server.name.clone(), trouble));
-                }
-                // The server has answered before, so it is not dead: more likely the
-                // person took longer to type than it waits.
-                Visit::Stay(trouble) => {
-                    unreachable.tried.push((server.name.clone(), trouble));
-                    return Outcome::Unreachable(unreachable);
                 }
             }
         }
@@ -365,12 +361,14 @@ impl<'c> Client<'c> {
 
     /// Keeps a connection on which a server decided, in single connection mode.
     fn keep<T>(&mut self, server: &Server, link: Link, visit: &Visit<T>) {
-        use DenyReason::{Aborted, FlagMismatch, TooManyRounds, TooSlow};
+        use DenyReason::{Aborted, BrokenOff, FlagMismatch, TooManyRounds};
         let decided = match visit {
             // Forged, or left in the middle, where the server may still say something.
-            Visit::Settled(Err((FlagMismatch | Aborted | TooManyRounds | TooSlow, _))) => false,
+            Visit::Settled(Err((FlagMismatch | Aborted | TooManyRounds | BrokenOff(_), _))) => {
+                false
+            }
             Visit::Settled(_) => true,
-            Visit::Next(_) | Visit::Stay(_) => false,
+            Visit::Next(_) => false,
         };
         if decided && link.is_usable() {
             let address = server.address.clone();
