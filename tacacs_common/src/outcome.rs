@@ -58,6 +58,10 @@ pub enum DenyReason {
     /// The dialogue ended, after a question of the server, without a result: why, for
     /// the log.
     BrokenOff(String),
+    /// As many dialogues wait at the server as may: nothing was sent.
+    NoSlot,
+    /// It cannot be known how many dialogues wait at the server: nothing was sent.
+    Uncounted(String),
     /// The request cannot be put in a packet without cutting it.
     Unsendable(Error),
     /// An approval that cannot be acted on.
@@ -78,6 +82,12 @@ impl fmt::Display for DenyReason {
             Self::TooManyRounds => f.write_str("the server asked too many questions"),
             Self::Aborted => f.write_str("the dialogue was given up"),
             Self::BrokenOff(why) => write!(f, "the dialogue broke off: {why}; try again"),
+            Self::NoSlot => f.write_str(
+                "not asked, since as many dialogues wait there as 'dialogues' in tacplus.conf allows",
+            ),
+            Self::Uncounted(why) => {
+                write!(f, "not asked, since waiting dialogues cannot be counted: {why}")
+            }
             Self::Unsendable(error) => write!(f, "the request cannot be sent: {error}"),
             Self::Refusal(refusal) => refusal.fmt(f),
         }

@@ -26,6 +26,7 @@ pub use resolve::Resolver;
 pub use trouble::Trouble;
 
 use crate::config::{Address, AgentFallback, Config, Roles, Server};
+use crate::dialogues::{Dialogues, Slot};
 use crate::exchange::authen::{Ask, Who};
 use crate::hold_down::{self, HeldSet, HoldDown};
 use crate::outcome::{Denial, DenyReason, Outcome, Unreachable};
@@ -99,6 +100,7 @@ pub struct Client<'c> {
     /// Whether somebody who may stop this process could make a server seem dead.
     distrusting: bool,
     hold_down: HoldDown,
+    dialogues: Option<Dialogues>,
     kept: Option<Connection>,
     troubles: Vec<(String, Trouble)>,
     in_vain: Option<Duration>,
@@ -117,6 +119,7 @@ impl<'c> Client<'c> {
             shared_out: false,
             distrusting: false,
             hold_down: HoldDown::new(hold_down::PATH, global.hold_down),
+            dialogues: None,
             kept: None,
             troubles: Vec::new(),
             in_vain: None,
@@ -128,6 +131,13 @@ impl<'c> Client<'c> {
     #[must_use]
     pub fn with_hold_down(mut self, path: &Path, hold: Duration) -> Self {
         self.hold_down = HoldDown::new(path, hold);
+        self
+    }
+
+    /// Counts the dialogues of the host, and lets no more of them wait at a server.
+    #[must_use]
+    pub fn counting(mut self, dialogues: Dialogues) -> Self {
+        self.dialogues = Some(dialogues);
         self
     }
 
@@ -196,9 +206,13 @@ impl<'c> Client<'c> {
         ask: &mut dyn FnMut(&Ask<'_>) -> Option<Secret>,
     ) -> Outcome<Accepted> {
         let slow = self.authen_timeout;
+        let interactive = matches!(way, Way::Ascii | Way::ChangePassword);
         self.over_servers(
-            |roles| roles.authentication,
-            false,
+            Task {
+                role: |roles| roles.authentication,
+                all: false,
+                interactive,
+            },
             &mut |link, server, budget| {
                 let how = match challenge(way) {
                     Ok(how) => how,
@@ -212,8 +226,11 @@ impl<'c> Client<'c> {
     /// Asks for an authorization.
     pub fn authorize(&mut self, request: &AuthorRequest<'_>) -> Outcome<Authorized> {
         self.over_servers(
-            |roles| roles.authorization,
-            false,
+            Task {
+                role: |roles| roles.authorization,
+                all: false,
+                interactive: false,
+            },
             &mut |link, server, budget| {
                 let body = match once::<AuthorRequest<'_>>(link, request, server, budget) {
                     Ok(body) => body,
@@ -232,8 +249,11 @@ impl<'c> Client<'c> {
     pub fn account(&mut self, record: &[u8]) -> Outcome<Accepted> {
         let all = self.acct_all;
         self.over_servers(
-            |roles| roles.accounting,
-            all,
+            Task {
+                role: |roles| roles.accounting,
+                all,
+                interactive: false,
+            },
             &mut |link, server, budget| {
                 let body = match once(link, &Record(record), server, budget) {
                     Ok(body) => body,
@@ -253,12 +273,11 @@ impl<'c> Client<'c> {
     /// that accepts is enough.
     fn over_servers<T>(
         &mut self,
-        role: fn(&Roles) -> bool,
-        all: bool,
+        task: Task,
         visit: &mut dyn FnMut(&mut Link, &Server, &mut Budget) -> Visit<T>,
     ) -> Outcome<T> {
         let now = hold_down::boottime();
-        let order = order(&self.servers, role, &self.hold_down.held(now));
+        let order = order(&self.servers, task.role, &self.hold_down.held(now));
         let all_held = order.iter().all(|(_, is_held)| *is_held);
         let pass_over = all_held && self.in_vain.is_some_and(|at| lasts(at, now));
         let mut budget = Budget::new(self.deadline);
@@ -279,9 +298,9 @@ impl<'c> Client<'c> {
             } else if budget.is_spent() {
                 Visit::Next(Trouble::NoTime)
             } else if self.shared_out {
-                budget.share(waiting, |share| self.visit(&server, share, visit))
+                budget.share(waiting, |share| self.visit(&server, share, task, visit))
             } else {
-                self.visit(&server, &mut budget, visit)
+                self.visit(&server, &mut budget, task, visit)
             };
             waiting = waiting.saturating_sub(1);
             let by_its_caller = |trouble: &Trouble| match trouble {
@@ -301,7 +320,7 @@ impl<'c> Client<'c> {
                 let _ = self.hold_down.clear(&key(&server));
             }
             match visit {
-                Visit::Settled(Ok(pass)) if all => accepted = Some(pass),
+                Visit::Settled(Ok(pass)) if task.all => accepted = Some(pass),
                 Visit::Settled(Ok(pass)) => {
                     self.troubles.append(&mut unreachable.tried);
                     return Outcome::Pass(pass);
@@ -338,8 +357,13 @@ impl<'c> Client<'c> {
         &mut self,
         server: &Server,
         budget: &mut Budget,
+        task: Task,
         visit: &mut dyn FnMut(&mut Link, &Server, &mut Budget) -> Visit<T>,
     ) -> Visit<T> {
+        let _slot = match self.slot(server, task.interactive) {
+            Ok(slot) => slot,
+            Err(reason) => return Visit::deny(reason, b""),
+        };
         let kept = self.kept.take_if(|kept| kept.address == server.address);
         if let Some(mut link) = kept.map(|kept| kept.link).filter(Link::is_usable) {
             let result = visit(&mut link, server, budget);
@@ -356,6 +380,18 @@ impl<'c> Client<'c> {
                 self.keep(server, link, &result);
                 result
             }
+        }
+    }
+
+    /// The right to let a dialogue wait at a server, taken before it knows of it.
+    fn slot(&self, server: &Server, interactive: bool) -> Result<Option<Slot>, DenyReason> {
+        let Some(dialogues) = self.dialogues.as_ref().filter(|_| interactive) else {
+            return Ok(None);
+        };
+        match dialogues.enter(&key(server), self.distrusting) {
+            Ok(Some(slot)) => Ok(Some(slot)),
+            Ok(None) => Err(DenyReason::NoSlot),
+            Err(error) => Err(DenyReason::Uncounted(error.to_string())),
         }
     }
 
@@ -381,6 +417,16 @@ impl<'c> Client<'c> {
             let _ = self.hold_down.mark(&key(server), hold_down::boottime());
         }
     }
+}
+
+/// What servers are asked for.
+#[derive(Clone, Copy)]
+struct Task {
+    role: fn(&Roles) -> bool,
+    /// Of every server.
+    all: bool,
+    /// With questions to a person, for whom a connection has to wait.
+    interactive: bool,
 }
 
 /// Whom to ask: the agent alone if there is one, and behind it the servers if the
