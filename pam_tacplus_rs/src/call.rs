@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tacacs_common::client::{Client, Trouble, getent};
 use tacacs_common::config::{self, Config};
+use tacacs_common::dialogues::{self, Dialogues};
 use tacacs_common::outcome::Unreachable;
 use tacacs_common::{escape, hold_down, identity};
 
@@ -32,6 +33,7 @@ pub(crate) struct Site {
     pub(crate) shells: PathBuf,
     pub(crate) identity: PathBuf,
     pub(crate) hold_down: PathBuf,
+    pub(crate) dialogues: PathBuf,
     pub(crate) spool: PathBuf,
     pub(crate) sessions: PathBuf,
     /// `/proc/self`, with `sessionid` and `loginuid`; beside it are the other processes.
@@ -65,6 +67,7 @@ impl Site {
             shells: "/etc/shells".into(),
             identity: identity::PATH.into(),
             hold_down: hold_down::PATH.into(),
+            dialogues: dialogues::PATH.into(),
             spool: "/var/spool/tacplus/pam".into(),
             sessions: "/run/tacplus/sessions".into(),
             proc: "/proc/self".into(),
@@ -232,6 +235,10 @@ impl<'a> Call<'a> {
     pub(crate) fn client<'c>(&mut self, config: &'c Config) -> Client<'c> {
         let mut client = Client::new(config)
             .with_hold_down(&self.site.hold_down, config.global.hold_down)
+            .counting(Dialogues::new(
+                &self.site.dialogues,
+                config.global.dialogues,
+            ))
             .distrusting_its_caller(self.site.setuid);
         if !self.site.setuid {
             // Its caller may kill or stop its children, and a server would seem dead.

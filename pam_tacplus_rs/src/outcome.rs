@@ -164,7 +164,7 @@ mod tests {
     /// must not be one of the things it then goes by.
     #[test]
     fn no_end_of_authenticate_leaves_the_password_to_the_other_lines_of_a_required_stack() {
-        use UnreachablePolicy::{Deny, Ignore};
+        use Verdict::{Ignored, Named, Refused};
         for end in [
             End::Ignored,
             End::Refused,
@@ -172,10 +172,12 @@ mod tests {
             End::TooManyRounds,
             End::Misconfigured,
             End::Panicked,
-            unreachable(Ignore, true),
-            unreachable(Deny, true),
-            unreachable(Ignore, false),
-            unreachable(Deny, false),
+            unreachable(Ignored, true),
+            unreachable(Named, true),
+            unreachable(Refused, true),
+            unreachable(Ignored, false),
+            unreachable(Named, false),
+            unreachable(Refused, false),
         ] {
             let code = code(Authenticate, end);
             assert!(![SUCCESS, IGNORE].contains(&code), "{end:?}: {code}");

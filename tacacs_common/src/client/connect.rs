@@ -122,7 +122,7 @@ fn connect_tcp(addresses: &[SocketAddr], server: &Server, wait: &Wait) -> Result
     let mut rest = addresses.iter();
     let mut pending: Vec<Socket> = Vec::new();
     let mut begun = None;
-    let mut last = Trouble::Resolve(io::ErrorKind::NotFound.into());
+    let mut last = Trouble::Resolve(io::Error::other("it has no address now"));
     loop {
         let more = match rest.next() {
             None => false,
@@ -194,14 +194,15 @@ fn source_for(address: SocketAddr, source: Source) -> Option<IpAddr> {
 }
 
 fn is_in_progress(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EINPROGRESS) || error.kind() == io::ErrorKind::WouldBlock
+    error.raw_os_error() == Some(libc::EINPROGRESS)
 }
 
 /// Tells this host's own shortages from a server that cannot be reached.
 fn refused(error: io::Error) -> Trouble {
     match error.raw_os_error() {
         Some(
-            libc::EMFILE
+            libc::EAGAIN
+            | libc::EMFILE
             | libc::ENFILE
             | libc::ENOMEM
             | libc::ENOBUFS

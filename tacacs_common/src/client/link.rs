@@ -33,7 +33,6 @@ pub(super) struct Link {
     offer: bool,
     /// Whether a reply has come in the session that runs.
     answered: bool,
-    resolver: Option<Resolver>,
 }
 
 /// How long the reply to a packet may take.
@@ -72,13 +71,7 @@ impl Link {
             single_connect: false,
             offer: server.single_connect == SingleConnect::Auto,
             answered: false,
-            resolver,
         })
-    }
-
-    /// Who was asked for the server's address.
-    pub(super) const fn resolver(&self) -> Option<Resolver> {
-        self.resolver
     }
 
     /// Whether a further session may begin here (RFC 8907 section 4.3).
@@ -175,12 +168,6 @@ impl From<Trouble> for Fault {
 }
 
 impl LinkSession<'_> {
-    /// Whether the server ended the session, or said something out of turn, while it
-    /// was the client's turn.
-    pub(super) fn is_over(&self) -> bool {
-        is_readable(self.transport.as_fd())
-    }
-
     /// Sends a packet that has no reply.
     pub(super) fn tell<'b>(
         &mut self,
