@@ -8,14 +8,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use tacacs_common::client::{Client, Trouble, getent};
+use tacacs_common::client::{Client, Resolver, Trouble, getent, most_sockets};
 use tacacs_common::config::{self, Config};
 use tacacs_common::dialogues::{self, Dialogues};
 use tacacs_common::outcome::Unreachable;
 use tacacs_common::{escape, hold_down, identity};
 
 use crate::entry;
-use crate::ffi::spawn;
+use crate::ffi::{resolve, spawn};
 use crate::handle::{Handle, Item, Level, Memory};
 use crate::outcome::{End, Phase};
 use crate::standing::{Passwd, Standing, is_root, who_is};
@@ -233,17 +233,20 @@ impl<'a> Call<'a> {
 
     /// A client that goes on with the connection of the phase before, if any.
     pub(crate) fn client<'c>(&mut self, config: &'c Config) -> Client<'c> {
+        let resolver: Resolver = if self.site.setuid {
+            // Its caller may kill or stop its children, and a server would seem dead.
+            |name, _| Some(resolve(name))
+        } else {
+            |name, limit| getent::within_by(spawn, name, limit)
+        };
         let mut client = Client::new(config)
             .with_hold_down(&self.site.hold_down, config.global.hold_down)
             .counting(Dialogues::new(
                 &self.site.dialogues,
                 config.global.dialogues,
             ))
-            .distrusting_its_caller(self.site.setuid);
-        if !self.site.setuid {
-            // Its caller may kill or stop its children, and a server would seem dead.
-            client = client.resolving_by(|name, limit| getent::within_by(spawn, name, limit));
-        }
+            .distrusting_its_caller(self.site.setuid)
+            .resolving_by(resolver);
         if let Some(connection) = self.memory.connection.take() {
             client.resume(connection);
         }
@@ -292,6 +295,16 @@ impl<'a> Call<'a> {
     fn log_troubles(&self, troubles: &[(String, Trouble)]) {
         for (server, trouble) in troubles {
             self.log(trouble_level(trouble), &trouble_line(server, trouble));
+        }
+        let of_ports =
+            |trouble: &Trouble| matches!(trouble, Trouble::NoPort(_) | Trouble::LastPort(_));
+        if troubles.iter().any(|(_, trouble)| of_ports(trouble))
+            && let Some((uid, sockets)) = most_sockets()
+        {
+            self.log(
+                Level::Error,
+                &format!("local ports are used up; uid {uid} has most sockets, {sockets}"),
+            );
         }
     }
 }

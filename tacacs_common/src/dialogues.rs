@@ -28,7 +28,9 @@ pub struct Dialogues {
 
 /// The right to let a dialogue wait, for as long as it is kept.
 #[must_use]
-pub struct Slot(Option<Lock>);
+pub struct Slot {
+    _lock: Option<Lock>,
+}
 
 impl Dialogues {
     /// At most `most` dialogues a server, counted in `folder`.
@@ -49,14 +51,14 @@ impl Dialogues {
     /// The dialogues cannot be counted.
     pub fn enter(&self, server: &str, setuid: bool) -> io::Result<Option<Slot>> {
         if !geteuid().is_root() {
-            return Ok(Some(Slot(None)));
+            return Ok(Some(Slot { _lock: None }));
         }
         let folder = self.open()?;
         let most = if setuid { self.most / 2 } else { self.most };
         // Logins begin with those that only they have.
         for number in (0..most).rev() {
             match folder.lock(&name(server, number), Duration::ZERO) {
-                Ok(lock) => return Ok(Some(Slot(Some(lock)))),
+                Ok(lock) => return Ok(Some(Slot { _lock: Some(lock) })),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
                 Err(error) => return Err(error),
             }

@@ -8,6 +8,7 @@ mod budget;
 mod connect;
 pub mod getent;
 mod link;
+mod ports;
 mod random;
 mod resolve;
 mod trouble;
@@ -22,7 +23,8 @@ use link::{Fault, Link};
 use visit::{Record, Visit, accounted, authenticate_at, authorized, challenge, once, unreadable};
 
 pub use connect::Transport;
-pub use resolve::Resolver;
+pub use ports::most_sockets;
+pub use resolve::{Resolver, names_have_authority};
 pub use trouble::Trouble;
 
 use crate::config::{Address, AgentFallback, Config, Roles, Server};
@@ -104,7 +106,16 @@ pub struct Client<'c> {
     kept: Option<Connection>,
     troubles: Vec<(String, Trouble)>,
     in_vain: Option<Duration>,
+    means: Means,
+}
+
+/// What this host lends to a connection.
+#[derive(Clone, Copy)]
+struct Means {
+    /// Who is asked for the addresses of a name.
     resolver: Option<Resolver>,
+    /// Whether root may connect from the last ports.
+    local_ports: bool,
 }
 
 impl<'c> Client<'c> {
@@ -123,7 +134,10 @@ impl<'c> Client<'c> {
             kept: None,
             troubles: Vec::new(),
             in_vain: None,
-            resolver: None,
+            means: Means {
+                resolver: None,
+                local_ports: global.local_ports,
+            },
         }
     }
 
@@ -145,7 +159,7 @@ impl<'c> Client<'c> {
     /// resolver does not.
     #[must_use]
     pub fn resolving_by(mut self, resolver: Resolver) -> Self {
-        self.resolver = Some(resolver);
+        self.means.resolver = Some(resolver);
         self
     }
 
@@ -373,9 +387,13 @@ impl<'c> Client<'c> {
                 return result;
             }
         }
-        match Link::open(server, budget, self.resolver) {
+        match Link::open(server, budget, self.means) {
             Err(trouble) => Visit::Next(trouble),
             Ok(mut link) => {
+                if let Some(port) = link.last_port() {
+                    let trouble = Trouble::LastPort(port);
+                    self.troubles.push((server.name.clone(), trouble));
+                }
                 let result = visit(&mut link, server, budget);
                 self.keep(server, link, &result);
                 result

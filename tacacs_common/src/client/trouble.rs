@@ -36,6 +36,10 @@ pub enum Trouble {
     /// Something on this host, not the server: no descriptor, no such device or
     /// source address.
     Local(&'static str, io::Error),
+    /// Users of this host have taken every local port.
+    NoPort(io::Error),
+    /// The same, but the server was reached from this one, which only root may have.
+    LastPort(u16),
     /// A Unix socket that belongs to neither root nor the agent's user.
     Peer {
         /// Whose process listens.
@@ -102,6 +106,7 @@ impl Trouble {
             // What a resolver was short of it does not say.
             Self::Resolve(error) => is_used_up(error) || has_no_room() || has_no_udp_port(),
             Self::Config(_) => has_no_room(),
+            Self::NoPort(_) => true,
             _ => false,
         }
     }
@@ -113,7 +118,11 @@ impl Trouble {
         match self {
             Self::Local("source_ip", error) => !is_away(error),
             Self::Local("vrf", error) => error.raw_os_error() != Some(libc::ENODEV),
-            Self::NoTime | Self::Local(..) | Self::ResolveTimeout { .. } | Self::Closed => true,
+            Self::NoTime
+            | Self::NoPort(_)
+            | Self::Local(..)
+            | Self::ResolveTimeout { .. }
+            | Self::Closed => true,
             Self::Config(_) => is_confined(),
             // Not found is what the resolver says with authority.
             Self::Resolve(error) => error.kind() != Kind::NotFound || is_confined(),
@@ -145,6 +154,7 @@ impl Trouble {
                     | Kind::NotFound
             ),
             Self::Local(..)
+            | Self::NoPort(_)
             | Self::Peer { .. }
             | Self::Config(_)
             | Self::NoSecret
@@ -209,6 +219,10 @@ impl fmt::Display for Trouble {
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
             Self::ConnectTimeout { .. } => f.write_str("cannot connect: no answer in time"),
             Self::Local(what, error) => write!(f, "{what}: {error}"),
+            Self::NoPort(error) => write!(f, "no local port is left to connect from: {error}"),
+            Self::LastPort(port) => {
+                write!(f, "connected from port {port}, for no ordinary local port is left")
+            }
             Self::Peer { uid } => write!(
                 f,
                 "the socket belongs to uid {uid}, neither root nor the agent's user; nothing was sent"
