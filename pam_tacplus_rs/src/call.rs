@@ -8,13 +8,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use tacacs_common::client::{Client, Trouble, getent};
-use tacacs_common::config::{self, Config, UnreachablePolicy};
+use tacacs_common::client::{Client, Resolver, Trouble, getent, most_sockets};
+use tacacs_common::config::{self, Config};
+use tacacs_common::dialogues::{self, Dialogues};
 use tacacs_common::outcome::Unreachable;
 use tacacs_common::{escape, hold_down, identity};
 
 use crate::entry;
-use crate::ffi::spawn;
+use crate::ffi::{resolve, spawn};
 use crate::handle::{Handle, Item, Level, Memory};
 use crate::outcome::{End, Phase};
 use crate::standing::{Passwd, Standing, is_root, who_is};
@@ -32,6 +33,7 @@ pub(crate) struct Site {
     pub(crate) shells: PathBuf,
     pub(crate) identity: PathBuf,
     pub(crate) hold_down: PathBuf,
+    pub(crate) dialogues: PathBuf,
     pub(crate) spool: PathBuf,
     pub(crate) sessions: PathBuf,
     /// `/proc/self`, with `sessionid` and `loginuid`; beside it are the other processes.
@@ -65,6 +67,7 @@ impl Site {
             shells: "/etc/shells".into(),
             identity: identity::PATH.into(),
             hold_down: hold_down::PATH.into(),
+            dialogues: dialogues::PATH.into(),
             spool: "/var/spool/tacplus/pam".into(),
             sessions: "/run/tacplus/sessions".into(),
             proc: "/proc/self".into(),
@@ -84,7 +87,7 @@ pub(crate) struct Call<'a> {
     pub(crate) memory: &'a mut Memory,
     pub(crate) site: &'a Site,
     words: &'a [&'a str],
-    phase: Phase,
+    pub(crate) phase: Phase,
     silent: bool,
     debug: bool,
 }
@@ -230,13 +233,20 @@ impl<'a> Call<'a> {
 
     /// A client that goes on with the connection of the phase before, if any.
     pub(crate) fn client<'c>(&mut self, config: &'c Config) -> Client<'c> {
+        let resolver: Resolver = if self.site.setuid {
+            // Its caller may kill or stop its children, and a server would seem dead.
+            |name, _| Some(resolve(name))
+        } else {
+            |name, limit| getent::within_by(spawn, name, limit)
+        };
         let mut client = Client::new(config)
             .with_hold_down(&self.site.hold_down, config.global.hold_down)
-            .distrusting_its_caller(self.site.setuid);
-        if !self.site.setuid {
-            // Its caller may kill or stop its children, and a server would seem dead.
-            client = client.resolving_by(|name, limit| getent::within_by(spawn, name, limit));
-        }
+            .counting(Dialogues::new(
+                &self.site.dialogues,
+                config.global.dialogues,
+            ))
+            .distrusting_its_caller(self.site.setuid)
+            .resolving_by(resolver);
         if let Some(connection) = self.memory.connection.take() {
             client.resume(connection);
         }
@@ -286,36 +296,15 @@ impl<'a> Call<'a> {
         for (server, trouble) in troubles {
             self.log(trouble_level(trouble), &trouble_line(server, trouble));
         }
-    }
-
-    /// Says why no server could answer, and what that means now.
-    pub(crate) fn unreachable(
-        &self,
-        config: &Config,
-        person: &Person,
-        what: &str,
-        why: &Unreachable,
-    ) -> End {
-        let reason = self.log_unreachable(why);
-        let is_refused = why.provoked && matches!(self.phase, Phase::Authenticate | Phase::Account);
-        let verdict = match (self.phase, config.global.unreachable) {
-            (Phase::Prelim | Phase::Update, _) => "the password is as it was",
-            _ if is_refused => "refused, for this may be the doing of who started this program",
-            (_, UnreachablePolicy::Ignore) => {
-                "the rest of the stack decides (unreachable = ignore)"
-            }
-            (_, UnreachablePolicy::Deny) => "refused (unreachable = deny)",
-        };
-        self.log(
-            Level::Error,
-            &format!("{what} of {}: {reason}; {verdict}", person.name()),
-        );
-        if is_refused {
-            return End::Refused;
-        }
-        End::Unreachable {
-            policy: config.global.unreachable,
-            local: person.local,
+        let of_ports =
+            |trouble: &Trouble| matches!(trouble, Trouble::NoPort(_) | Trouble::LastPort(_));
+        if troubles.iter().any(|(_, trouble)| of_ports(trouble))
+            && let Some((uid, sockets)) = most_sockets()
+        {
+            self.log(
+                Level::Error,
+                &format!("local ports are used up; uid {uid} has most sockets, {sockets}"),
+            );
         }
     }
 }

@@ -95,6 +95,8 @@ pub(crate) enum Level {
 pub(crate) struct Memory {
     /// The authentication that passed in this handle.
     pub(crate) login: Option<Login>,
+    /// Whom a server refused in this handle, and none authenticated since.
+    pub(crate) denied: Option<String>,
     /// What acct_mgmt was granted.
     pub(crate) granted: Option<Grant>,
     /// A connection that the next phase may go on with.

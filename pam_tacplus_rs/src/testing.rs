@@ -144,6 +144,7 @@ impl Host {
             shells: path.join("shells"),
             identity: path.join("lib/identity"),
             hold_down: path.join("run/servers"),
+            dialogues: path.join("run/dialogues"),
             spool: path.join("spool/pam"),
             sessions: path.join("run/sessions"),
             proc: path.join("proc"),

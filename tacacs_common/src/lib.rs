@@ -11,6 +11,7 @@
 //! | [`escape`] | text from outside, made safe for terminals and logs |
 //! | [`exchange`] | state machines of a session, without sockets |
 //! | [`config`] | /etc/tacplus.conf, old files and the PAM line |
+//! | [`dialogues`] | how many dialogues wait at a server, shared by all processes |
 //! | [`hold_down`] | servers that did not answer a moment ago, shared by all processes |
 //! | [`identity`] | who TACACS+ users are on this host: mapping and store |
 //! | [`secret`] | memory of secrets and passwords |
@@ -22,6 +23,7 @@
 pub mod chap;
 pub mod client;
 pub mod config;
+pub mod dialogues;
 pub mod escape;
 pub mod exchange;
 pub mod hold_down;

@@ -196,8 +196,9 @@ fn transcript(mode: &str, unknown: &str) -> Result<(String, String)> {
     t.cron()?;
     t.lookups("carol")?;
     t.lookups("nosuchuser")?;
-    t.title("with the server down and 'offline_hours = 1'");
-    let offline = "sed -i 's/^\\[global\\]$/&\\noffline_hours = 1/' /etc/tacplus.conf";
+    t.title("with the server down and 'offline_hours = 1', 'unreachable = ignore'");
+    let offline =
+        "sed -i 's/^\\[global\\]$/&\\noffline_hours = 1\\nunreachable = ignore/' /etc/tacplus.conf";
     stage.sh(offline)?.success()?;
     t.run("su alice -s /bin/sh -c 'whoami; id -Gn'")?;
     t.outage()?;

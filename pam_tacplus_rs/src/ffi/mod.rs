@@ -6,6 +6,7 @@
 
 mod libpam;
 mod live;
+mod resolve;
 mod spawn;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -15,6 +16,7 @@ use std::sync::Once;
 
 use libpam::PamHandle;
 use live::Live;
+pub(crate) use resolve::resolve;
 pub(crate) use spawn::spawn;
 
 use crate::call::{Call, Site};

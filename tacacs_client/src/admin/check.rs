@@ -8,8 +8,8 @@ use tacacs_common::escape;
 use tacacs_common::identity::name::is_shared_account;
 use tacacs_common::identity::{self, Store};
 
-use super::NAME;
 use super::pam::{self, Weight};
+use super::{NAME, outage};
 use crate::exit::{Exit, Failure};
 use crate::{output, sys};
 
@@ -45,6 +45,9 @@ pub(super) fn run(path: &Path, root: &Path) -> Result<Exit, Failure> {
     }
     warn_of_what_is_not_there_yet(&config);
     warn_of_the_host(&config);
+    for warning in outage::warnings(&config, &outage::Host::here()) {
+        output::tell(NAME, format_args!("warning: {warning}"));
+    }
     let all_right = [check_pam_lines(root, &FAULTS), check_secrets(&config)];
     Ok(exit(all_right == [true, true]))
 }

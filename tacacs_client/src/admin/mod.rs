@@ -4,6 +4,7 @@
 
 mod check;
 mod identity;
+mod outage;
 mod pam;
 mod spool;
 
