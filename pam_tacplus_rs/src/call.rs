@@ -125,7 +125,7 @@ impl<'a> Call<'a> {
             );
             return Err(End::Ignored);
         };
-        let passwd = Passwd::read(&self.site.passwd);
+        let passwd = Passwd::read(&self.site.passwd, &user);
         if is_root(&user, passwd.as_ref().ok()) {
             return Err(End::Ignored);
         }

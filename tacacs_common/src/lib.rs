@@ -12,6 +12,7 @@
 //! | [`exchange`] | state machines of a session, without sockets |
 //! | [`config`] | /etc/tacplus.conf, old files and the PAM line |
 //! | [`hold_down`] | servers that did not answer a moment ago, shared by all processes |
+//! | [`hostfile`] | /etc/passwd and its like, read in pieces |
 //! | [`identity`] | who TACACS+ users are on this host: mapping and store |
 //! | [`secret`] | memory of secrets and passwords |
 //! | [`spool`] | accounting records that no server has taken yet |
@@ -25,6 +26,7 @@ pub mod config;
 pub mod escape;
 pub mod exchange;
 pub mod hold_down;
+pub mod hostfile;
 pub mod identity;
 pub mod obfuscate;
 pub mod outcome;

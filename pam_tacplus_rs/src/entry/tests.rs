@@ -141,6 +141,59 @@ fn a_user_of_another_module_is_not_the_servers() {
 }
 
 #[test]
+fn a_lookup_that_finds_nobody_where_the_store_has_an_active_user_refuses() {
+    for setuid in [false, true] {
+        let server = Server::start(&[LEVEL_15; 4]);
+        let mut host = bob(&[server.address], "", "");
+        assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+        later(&mut host);
+        host.site.setuid = setuid;
+        for (lost, why) in [
+            (0, "no lookup finds it"),
+            (24, "a lookup of the name failed: Too many open files"),
+        ] {
+            host.handle.lost = Some(lost);
+            assert_eq!(account(&mut host), End::Refused, "{lost}");
+            assert!(host.log().contains(why), "{}", host.log());
+        }
+        host.handle.lost = None;
+        assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    }
+}
+
+#[test]
+fn a_lookup_that_fails_makes_no_user() {
+    let server = Server::start(&[LEVEL_15, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    host.handle.lost = Some(24);
+    assert_eq!(account(&mut host), End::Refused);
+    assert_eq!(stored(&host, "bob"), None);
+    // With unknown = never a lookup may well find nobody.
+    host.handle.lost = Some(0);
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+}
+
+#[test]
+fn a_file_of_the_host_that_cannot_be_read_is_not_an_empty_one() {
+    for (file, mapping) in [
+        ("passwd", ""),
+        ("group", ""),
+        ("shells", "shell_attribute = shell"),
+    ] {
+        let shell = Say::Author(PassAdd, &["priv-lvl=15", "shell*/bin/zsh"]);
+        let server = Server::start(&[shell]);
+        let mut host = bob(&[server.address], "", mapping);
+        let path = host.site.conf.with_file_name(file);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_ne!(account(&mut host), End::Pass, "{file}");
+        let named = format!("{}: ", path.display());
+        assert!(host.log().contains(&named), "{}", host.log());
+        assert_eq!(stored(&host, "bob"), None, "{file}");
+    }
+}
+
+#[test]
 fn an_unchanged_entry_is_written_again_every_quarter_of_an_hour() {
     let server = Server::start(&[LEVEL_15, LEVEL_15, LEVEL_15]);
     let mut host = bob(&[server.address], "", "");
