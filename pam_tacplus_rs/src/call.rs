@@ -11,13 +11,17 @@ use std::time::{Duration, SystemTime};
 use tacacs_common::client::{Client, Trouble, getent};
 use tacacs_common::config::{self, Config, UnreachablePolicy};
 use tacacs_common::outcome::Unreachable;
-use tacacs_common::{escape, hold_down, identity};
+use tacacs_common::{escape, hold_down, identity, statefile};
 
 use crate::entry;
 use crate::ffi::spawn;
 use crate::handle::{Handle, Item, Level, Memory};
 use crate::outcome::{End, Phase};
 use crate::standing::{Passwd, Standing, is_root, who_is};
+
+/// How long one login waits for locks, all of them together. Who holds one for longer was
+/// stopped.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// Where things are on the host, and what time it is: parameters, so that tests
 /// are exact.
@@ -35,7 +39,7 @@ pub(crate) struct Site {
     pub(crate) now: Now,
     /// The same moment as `now.unix`, in milliseconds.
     pub(crate) millis: u64,
-    /// Whoever started this program is not root: may stop it at any moment, and has set
+    /// Whoever started this program is not root, or root's `sudo` did: may stop it at any moment, and has set
     /// its limits. What is waited for must not depend on it, nor what is believed.
     pub(crate) setuid: bool,
 }
@@ -104,6 +108,9 @@ impl<'a> Call<'a> {
         phase: Phase,
         silent: bool,
     ) -> Self {
+        if !std::mem::replace(&mut memory.begun, true) {
+            statefile::wait_at_most(LOCK_WAIT);
+        }
         Self {
             handle,
             memory,

@@ -177,8 +177,11 @@ fn is_account(told: &Account, entry: &Entry) -> bool {
 /// Whether the program that logs in may have been told of another account before this entry
 /// became what it is. Groups are asked for later.
 fn may_be_outdated(site: &Site, entry: &Entry, copies: &dyn Fn(&str) -> bool) -> bool {
-    let since = process::started(site, copies).unwrap_or(site.millis.saturating_sub(UNKNOWN_AGE));
-    entry.changed >= since
+    match process::started(site, copies) {
+        Ok(Some(since)) => entry.changed >= since,
+        Ok(None) => entry.changed >= site.millis.saturating_sub(UNKNOWN_AGE),
+        Err(_) => true,
+    }
 }
 
 /// Whether nothing but the date is new. A change in the future was noted by a clock that

@@ -107,6 +107,11 @@ pub(crate) struct Memory {
     pub(crate) opened: bool,
     /// The configuration's warnings have been logged.
     pub(crate) warned: bool,
+    /// A phase has begun in this handle.
+    pub(crate) begun: bool,
+    /// Whether the program is its user's to stop. Found out once: a program that logs
+    /// somebody in at a terminal becomes one of a user's session in the middle of it.
+    pub(crate) setuid: Option<bool>,
 }
 
 /// A passed authentication.

@@ -1,11 +1,13 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
 use tacacs_common::config::Mapping;
 use tacacs_common::identity::map::hashed_uid;
 use tacacs_common::identity::{Entry, State, Store, StoreError, Writer};
 use tacacs_common::packet::AuthorStatus::{Fail, Follow, PassAdd};
+use tacacs_common::statefile;
 
 use crate::account::authorize;
 use crate::outcome::{End, Phase};
@@ -575,6 +577,20 @@ fn a_store_that_cannot_be_written_keeps_out_only_those_whose_rights_change() {
     assert!(host.log().contains("identity.lock"), "{}", host.log());
     host.handle.user = "carol".to_owned();
     assert_eq!(account(&mut host), End::Refused);
+}
+
+#[test]
+fn a_login_waits_for_its_locks_no_longer_than_a_tenth_of_a_second() {
+    let server = Server::start(&[LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    let lock = host.site.identity.with_extension("lock");
+    let _held = statefile::lock(&lock, Duration::ZERO).unwrap();
+    let start = Instant::now();
+    assert_eq!(account(&mut host), End::Refused);
+    let took = start.elapsed();
+    assert!(host.log().contains("is locked by"), "{}", host.log());
+    // A second is what a busy machine may take for the rest.
+    assert!(took < Duration::from_millis(1100), "{took:?}");
 }
 
 #[test]
