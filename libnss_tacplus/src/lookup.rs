@@ -9,7 +9,7 @@ use tacacs_common::identity::name::{is_name, is_shared_account};
 use tacacs_common::identity::{Entry, Group, State, Store};
 
 use crate::answer::{Answer, Failure};
-use crate::site::{Site, damaged, unreadable};
+use crate::site::{Site, damaged};
 use crate::{audit, local, newcomer};
 
 /// The user of this name.
@@ -105,14 +105,7 @@ const fn is_id(id: u32) -> bool {
 fn known(site: &Site<'_>, entry: Entry) -> Answer<Entry> {
     let ours = !site.is_root
         || entry.state == State::Shared
-        || match Config::load_for_lookup(site.conf) {
-            Ok(config) => is_ours(&config, &entry.name),
-            // A broken file hides nobody. One that could not be opened just now may.
-            Err(_) => match unreadable() {
-                Failure::Shortage => return Err(Failure::Shortage),
-                _ => true,
-            },
-        };
+        || Config::load_for_lookup(site.conf).map_or(true, |config| is_ours(&config, &entry.name));
     if !ours {
         return Err(Failure::NotFound);
     }

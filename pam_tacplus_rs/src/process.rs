@@ -176,7 +176,7 @@ mod tests {
         let limit = getrlimit(Resource::Nofile);
         let none = Rlimit {
             current: Some(0),
-            ..limit.clone()
+            ..limit
         };
         setrlimit(Resource::Nofile, none).unwrap();
         let found = started(&host.site, &|_| true);
