@@ -2,7 +2,8 @@
 //!
 //! Owns the choice of the credential, its comparison and what a right password is
 //! still not enough for. An unknown user and a wrong password take the same way: a
-//! comparison always happens, and if passwords here are hashes, a hash is verified.
+//! comparison always happens, and if passwords here are hashes, a hash is verified
+//! before anybody is refused.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -67,9 +68,8 @@ pub(super) enum Proof {
 pub(super) enum Claim {
     /// All of it.
     Settled(Result<Proof, Refusal>),
-    /// What this finds out. With a refusal, that is the result whatever is found:
-    /// it was asked for the time it takes.
-    Open(Effect, Option<Refusal>),
+    /// What this finds out.
+    Open(Effect),
 }
 
 /// The credential of a dialogue; `None` asks for a password all the same.
@@ -161,38 +161,31 @@ pub(super) fn check_password(
     may_ask: bool,
 ) -> Claim {
     let Some(credential) = credential(policy, client, login) else {
-        let why = unprovable(policy, &login.user, missing(login));
-        return refuse(policy, login, password, why);
+        same(password, NOBODYS);
+        return refuse(unprovable(policy, &login.user, missing(login)));
     };
     let level_user = level_user(policy, client, login);
     match credential.as_ref() {
-        Credential::NoPassword if login.purpose == Purpose::Pap => {
-            refuse(policy, login, password, missing(login))
-        }
+        Credential::NoPassword if login.purpose == Purpose::Pap => refuse(missing(login)),
         // PAM knows users, and would take this one's own password for the level's.
-        Credential::Pam if level_user.is_some() => {
-            refuse(policy, login, password, PAM_NOT_FOR_LEVELS)
-        }
+        Credential::Pam if level_user.is_some() => refuse(PAM_NOT_FOR_LEVELS),
         Credential::NoPassword => Claim::Settled(Ok(Proof::User)),
         Credential::Clear(expected) if same(password, expected.expose()) => {
             Claim::Settled(Ok(Proof::User))
         }
-        Credential::Clear(_) => refuse(policy, login, password, WRONG_PASSWORD),
+        Credential::Clear(_) => refuse(WRONG_PASSWORD),
         Credential::Hash(_) | Credential::File(_) => {
             let user = level_user.map_or_else(|| login.user.clone(), |(name, _)| name);
-            Claim::Open(verify(&credential, user, password), None)
+            Claim::Open(verify(&credential, user, password))
         }
-        Credential::Pam => Claim::Open(
-            Effect::Pam(PamRequest {
-                service: policy.settings.pam_service.clone(),
-                user: login.user.clone(),
-                port: login.port.clone(),
-                rem_addr: login.rem_addr.clone(),
-                password: Secret::from_slice(password),
-                may_ask,
-            }),
-            None,
-        ),
+        Credential::Pam => Claim::Open(Effect::Pam(PamRequest {
+            service: policy.settings.pam_service.clone(),
+            user: login.user.clone(),
+            port: login.port.clone(),
+            rem_addr: login.rem_addr.clone(),
+            password: Secret::from_slice(password),
+            may_ask,
+        })),
     }
 }
 
@@ -223,15 +216,15 @@ fn missing_for_challenge(start: &AuthenStart<'_>) -> Refusal {
     }
 }
 
-/// A refusal that takes as long as one of a user with the usual kind of password.
-fn refuse(policy: &Policy, login: &Login, password: &[u8], why: Refusal) -> Claim {
-    match &policy.decoy {
-        Some(decoy) => Claim::Open(verify(decoy, login.user.clone(), password), Some(why)),
-        None => {
-            same(password, NOBODYS);
-            Claim::Settled(Err(why))
-        }
-    }
+fn refuse(why: Refusal) -> Claim {
+    Claim::Settled(Err(why))
+}
+
+/// What takes as long as looking at the usual kind of password, for who is refused
+/// without that. What it finds out means nothing.
+pub(super) fn imitation(policy: &Policy, login: &Login, password: &Secret) -> Option<Effect> {
+    let decoy = policy.decoy.as_ref()?;
+    Some(verify(decoy, login.user.clone(), password.expose()))
 }
 
 fn verify(credential: &Arc<Credential>, user: Vec<u8>, password: &[u8]) -> Effect {
