@@ -192,7 +192,7 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
     let Some(profile) = policy.profile(request.user) else {
         return Verdict::Decided(asked.err().unwrap_or_else(Decision::fail));
     };
-    if !profile.admits(profile.acl.as_deref(), address) {
+    if !admits(profile.acl.as_deref(), address) {
         return Verdict::Decided(Decision::fail());
     }
     let is_command = matches!(asked, Ok(Asked::Command(_)));
@@ -296,12 +296,12 @@ fn lines<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     lines
 }
 
-impl Profile {
-    /// Whether an access list, if there is one, lets this client through.
-    pub(super) fn admits(&self, acl: Option<&Rules>, address: IpAddr) -> bool {
-        acl.is_none_or(|acl| acl.permit(address.to_canonical().to_string().as_bytes()))
-    }
+/// Whether an access list, if there is one, lets this client through.
+pub(super) fn admits(acl: Option<&Rules>, address: IpAddr) -> bool {
+    acl.is_none_or(|acl| acl.permit(address.to_canonical().to_string().as_bytes()))
+}
 
+impl Profile {
     fn permits_by_default(&self) -> bool {
         self.default_service == Some(Permission::Permit)
     }

@@ -48,6 +48,7 @@ impl Session {
             port: start.port.to_vec(),
             rem_addr: start.rem_addr.to_vec(),
             purpose,
+            tried: 0,
         };
         let version = if self.client.lenient.minor_version {
             start.version()
@@ -141,9 +142,9 @@ impl Session {
                 self.settle(policy, today, login, result, password)
             }
             Claim::Open(effect) => {
-                // Only a change needs it again.
+                // Only these need it again.
                 let password = match login.purpose {
-                    Purpose::Change => Secret::from_slice(password),
+                    Purpose::Change | Purpose::Enable(_) => Secret::from_slice(password),
                     _ => Secret::new(Vec::new()),
                 };
                 self.state = State::Checking { login, password };
@@ -157,7 +158,7 @@ impl Session {
         &mut self,
         policy: &Policy,
         today: Date,
-        login: Login,
+        mut login: Login,
         password: Secret,
         done: Done,
     ) -> Step {
@@ -166,11 +167,14 @@ impl Session {
             Done::Checked(Checked::Right) => Ok(Proof::User),
             Done::Checked(Checked::RightUntil(day)) => Ok(Proof::Until(day)),
             Done::Checked(Checked::Wrong) => Err(login::WRONG_PASSWORD),
-            Done::Checked(Checked::Unknown) => Err(login::UNKNOWN_USER),
+            Done::Checked(Checked::Unknown) => Err(login::not_in_file(&login)),
             _ => return self.undecided(&login, "the password could not be checked"),
         };
         match self.judge(policy, today, &login, result) {
             Ok(told) => self.admitted(policy, login, told, password),
+            Err(_) if login::try_another(policy, &self.client, &mut login) => {
+                self.check(policy, today, login, password.expose(), false)
+            }
             Err(refusal) => self.end(policy, &login, Err(refusal)),
         }
     }
@@ -227,12 +231,15 @@ impl Session {
         &mut self,
         policy: &Policy,
         today: Date,
-        login: Login,
+        mut login: Login,
         result: Result<Proof, Refusal>,
         password: Secret,
     ) -> Step {
         match self.judge(policy, today, &login, result) {
             Ok(told) => self.admitted(policy, login, told, password),
+            Err(_) if login::try_another(policy, &self.client, &mut login) => {
+                self.check(policy, today, login, password.expose(), false)
+            }
             Err(refusal) => match login::imitation(policy, &login, &password) {
                 Some(effect) => {
                     self.state = State::Imitating { login, refusal };
