@@ -200,7 +200,8 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
         return Verdict::Ask(Errand {
             callout: Arc::clone(callout),
             stdin: lines(request.args.raw()),
-            status: "unknown",
+            // What it is as long as nobody permits.
+            status: "fail",
             then: Then {
                 is_command,
                 proposed: None,

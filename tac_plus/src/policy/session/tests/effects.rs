@@ -470,8 +470,8 @@ fn authorize(configuration: &str, user: &str, rem_addr: &[u8]) -> (Talk, Step) {
 
 #[test]
 fn a_program_is_told_about_the_request_word_by_word() {
-    let (_, step) = authorize(PROGRAMS, "before", b"");
-    let words = r#"["/bin/pre", "before", "192.0.2.1", "192.0.2.1", "tty1; id", "unknown", "1", "6", "1", "1", "unknown", "unknown"]"#;
+    let (_, step) = authorize(PROGRAMS, "before", b"10.9.8.7");
+    let words = r#"["/bin/pre", "before", "192.0.2.1", "192.0.2.1", "tty1; id", "10.9.8.7", "1", "6", "1", "1", "fail", "unknown"]"#;
     assert_eq!(
         show(step),
         format!("run {words} < \"service=shell\\ncmd=\\n\"")
@@ -481,6 +481,15 @@ fn a_program_is_told_about_the_request_word_by_word() {
         show(step),
         "run [\"/bin/post\", \"pass\"] < \"service=shell\\ncmd=\\n\""
     );
+}
+
+#[test]
+fn an_address_that_there_is_not_is_no_argument() {
+    let programs = PROGRAMS.replace("$user $name", "-i $address -fix -u $user '$address' $name");
+    let (_, step) = authorize(&programs, "before", b"");
+    let asked = show(step);
+    let words = r#"run ["/bin/pre", "-i", "-fix", "-u", "before", "", "192.0.2.1", "#;
+    assert!(asked.starts_with(words), "{asked}");
 }
 
 #[test]
