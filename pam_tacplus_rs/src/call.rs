@@ -12,7 +12,7 @@ use tacacs_common::client::{Client, Resolver, Trouble, getent, most_sockets};
 use tacacs_common::config::{self, Config};
 use tacacs_common::dialogues::{self, Dialogues};
 use tacacs_common::outcome::Unreachable;
-use tacacs_common::{escape, hold_down, identity};
+use tacacs_common::{escape, hold_down, identity, statefile};
 
 use crate::entry;
 use crate::ffi::{resolve, spawn};
@@ -23,6 +23,9 @@ use crate::standing::{Passwd, Standing, is_root, who_is};
 /// How long libpam waits before a refusal, as pam_unix has it. The longest that a module of
 /// the stack asks for counts, and libpam makes it up to half longer or shorter.
 const REFUSAL_DELAY: Duration = Duration::from_secs(2);
+/// How long one login waits for locks, all of them together. Who holds one for longer was
+/// stopped.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// Where things are on the host, and what time it is: parameters, so that tests
 /// are exact.
@@ -41,7 +44,7 @@ pub(crate) struct Site {
     pub(crate) now: Now,
     /// The same moment as `now.unix`, in milliseconds.
     pub(crate) millis: u64,
-    /// Whoever started this program is not root: may stop it at any moment, and has set
+    /// Whoever started this program is not root, or root's `sudo` did: may stop it at any moment, and has set
     /// its limits. What is waited for must not depend on it, nor what is believed.
     pub(crate) setuid: bool,
 }
@@ -111,6 +114,9 @@ impl<'a> Call<'a> {
         phase: Phase,
         silent: bool,
     ) -> Self {
+        if !std::mem::replace(&mut memory.begun, true) {
+            statefile::wait_at_most(LOCK_WAIT);
+        }
         Self {
             handle,
             memory,
@@ -129,7 +135,7 @@ impl<'a> Call<'a> {
             self.pass_over(None, "is missing or not UTF-8");
             return Err(End::Ignored);
         };
-        let passwd = Passwd::read(&self.site.passwd);
+        let passwd = Passwd::read(&self.site.passwd, &user);
         if is_root(&user, passwd.as_ref().ok()) {
             return Err(End::Ignored);
         }

@@ -7,14 +7,25 @@ use std::io;
 use std::path::Path;
 
 use tacacs_common::config::{Config, Mode};
+use tacacs_common::hostfile;
 use tacacs_common::identity::name::{is_name, is_shared_account};
 
-/// The local users. Bytes, since other people's names may be in any encoding.
+/// What `/etc/passwd` lists about a name. Bytes, since what else a line says may be in any
+/// encoding.
 pub(crate) struct Passwd(Vec<u8>);
 
 impl Passwd {
-    pub(crate) fn read(path: &Path) -> io::Result<Self> {
-        std::fs::read(path).map(Self)
+    /// Reads the lines of this name.
+    pub(crate) fn read(path: &Path, name: &str) -> io::Result<Self> {
+        let mut own = Vec::new();
+        hostfile::lines(path, &mut |line| {
+            if hostfile::is_of(line, name) {
+                own.extend_from_slice(line);
+                own.push(b'\n');
+            }
+            true
+        })?;
+        Ok(Self(own))
     }
 
     /// The uid of a local user; the first entry of a name counts.

@@ -4,8 +4,8 @@
 //! with a typed answer is wiped before it is freed.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
-use std::ptr;
 use std::time::Duration;
+use std::{io, ptr};
 
 use tacacs_common::secret::Secret;
 use zeroize::{Zeroize, Zeroizing};
@@ -134,12 +134,20 @@ impl Handle for Live {
         user.to_str().ok().map(str::to_owned)
     }
 
-    fn account(&self, name: &str) -> Option<Account> {
-        let name = CString::new(name).ok()?;
+    fn account(&self, name: &str) -> io::Result<Option<Account>> {
+        let name = CString::new(name)?;
+        // The only word about why there is no entry. The C library leaves a 0 where all
+        // was asked and nobody was found.
+        // SAFETY: always a valid pointer to this thread's errno.
+        unsafe { *libc::__errno_location() = 0 };
         // SAFETY: `new`'s caller guarantees the handle; the name outlives the call.
         let entry = unsafe { libpam::pam_modutil_getpwnam(self.pamh, name.as_ptr()) };
         if entry.is_null() {
-            return None;
+            let error = io::Error::last_os_error();
+            return match error.raw_os_error() {
+                Some(0) => Ok(None),
+                _ => Err(error),
+            };
         }
         // SAFETY: not null, so a `struct passwd` that libpam keeps with the handle.
         let entry = unsafe { &*entry };
@@ -148,12 +156,12 @@ impl Handle for Live {
             let text = (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) });
             text.unwrap_or_default().to_string_lossy().into_owned()
         };
-        Some(Account {
+        Ok(Some(Account {
             uid: entry.pw_uid,
             gid: entry.pw_gid,
             home: text(entry.pw_dir),
             shell: text(entry.pw_shell),
-        })
+        }))
     }
 
     fn item(&self, item: Item) -> Option<String> {
