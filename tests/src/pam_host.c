@@ -51,6 +51,7 @@ static int answer(int count, const struct pam_message **messages,
 			continue;
 		if (strcmp(text, "-") == 0) {
 			free(*answers);
+			*answers = NULL;
 			return PAM_CONV_ERR;
 		}
 		(*answers)[i].resp = strdup(text);
