@@ -66,6 +66,7 @@ const SYSTEM_ERR: c_int = 4;
 const PERM_DENIED: c_int = 6;
 const AUTH_ERR: c_int = 7;
 const AUTHINFO_UNAVAIL: c_int = 9;
+const USER_UNKNOWN: c_int = 10;
 const MAXTRIES: c_int = 11;
 const SESSION_ERR: c_int = 14;
 const CONV_ERR: c_int = 19;
@@ -77,6 +78,9 @@ const IGNORE: c_int = 25;
 pub(crate) const fn code(phase: Phase, end: End) -> c_int {
     match (end, phase) {
         (End::Pass, _) => SUCCESS,
+        // With IGNORE a line that must succeed leaves the password to whatever else
+        // succeeds in the stack: pam_faillock, pam_permit.
+        (End::Ignored, Phase::Authenticate) => USER_UNKNOWN,
         (End::Ignored, _) => IGNORE,
         (End::Misconfigured, _) => SERVICE_ERR,
         (End::Panicked, _) => SYSTEM_ERR,
@@ -146,10 +150,37 @@ mod tests {
         for (phase, end, expected) in table {
             assert_eq!(code(*phase, *end), *expected, "{phase:?} {end:?}");
         }
-        for phase in [Authenticate, Account, Session, Prelim, Update] {
+        assert_eq!(code(Authenticate, End::Ignored), USER_UNKNOWN);
+        for phase in [Account, Session, Prelim, Update] {
             assert_eq!(code(phase, End::Ignored), IGNORE);
+        }
+        for phase in [Authenticate, Account, Session, Prelim, Update] {
             assert_eq!(code(phase, End::Misconfigured), SERVICE_ERR);
             assert_eq!(code(phase, End::Panicked), SYSTEM_ERR);
+        }
+    }
+
+    /// libpam decides without a line that answers IGNORE. A password that nobody checks
+    /// must not be one of the things it then goes by.
+    #[test]
+    fn no_end_of_authenticate_leaves_the_password_to_the_other_lines_of_a_required_stack() {
+        use Verdict::{Ignored, Named, Refused};
+        for end in [
+            End::Ignored,
+            End::Refused,
+            End::NoAnswer,
+            End::TooManyRounds,
+            End::Misconfigured,
+            End::Panicked,
+            unreachable(Ignored, true),
+            unreachable(Named, true),
+            unreachable(Refused, true),
+            unreachable(Ignored, false),
+            unreachable(Named, false),
+            unreachable(Refused, false),
+        ] {
+            let code = code(Authenticate, end);
+            assert!(![SUCCESS, IGNORE].contains(&code), "{end:?}: {code}");
         }
     }
 

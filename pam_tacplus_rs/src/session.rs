@@ -350,8 +350,8 @@ fn in_order(call: &Call<'_>, config: &Config, client: &mut Client<'_>, spool: &S
         }
         match send(call, client, &record.body) {
             Ok(server) => {
-                last = server;
-                Delivery::Stored
+                last.clone_from(&server);
+                Delivery::Stored(server)
             }
             Err((_, true)) => Delivery::Refused,
             Err((why, false)) => {

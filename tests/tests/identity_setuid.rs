@@ -123,6 +123,36 @@ fn a_stopped_su_keeps_nobodys_first_login_waiting() -> Result {
     Ok(())
 }
 
+/// `sudo su` in a session of bob's login: root starts `su` there, and bob's keys stop it.
+#[test]
+fn what_sudo_runs_at_a_users_terminal_is_the_users_program_as_well() -> Result {
+    let stage = host("", "mode = unique")?;
+    let sudoers = "Defaults !authenticate\nALL ALL=(ALL) ALL\n";
+    stage.write("/etc/sudoers.d/all", 0o440, sudoers)?;
+    let _peer = server(&stage, Step::permit(&["priv-lvl=15"]))?;
+    let entries = stage.read(identity::PATH);
+    let bob = uid_of(&stage, "bob")?;
+    let su = "su carol -s /bin/sh -c 'echo let in'";
+    let in_session = format!(
+        "echo {bob} >/proc/self/loginuid; \
+         exec setpriv --reuid={bob} --regid={bob} --clear-groups sudo {su}"
+    );
+    let refused = stage.dialog(&["sh", "-c", &in_session]).run()?;
+    assert_eq!(refused.stdout, "", "{refused}{}", stage.logs());
+    assert!(
+        refused.stderr.contains("Log in to this host once"),
+        "{refused}{}",
+        stage.logs()
+    );
+    assert_eq!(stage.read(identity::PATH), entries);
+    assert!(!stage.path(LOCK).exists());
+    // Who is no user's, or has no terminal there, stores what is new.
+    let roots = stage.dialog(&["sh", "-c", &format!("exec {su}")]).run()?;
+    assert_eq!(roots.stdout, "let in\n", "{roots}{}", stage.logs());
+    assert_ne!(stage.read(identity::PATH), entries);
+    Ok(())
+}
+
 #[test]
 fn a_login_that_waits_for_the_lock_in_vain_says_whose_it_is() -> Result {
     let stage = host("", "mode = unique")?;

@@ -30,13 +30,7 @@ user = carol {{ global = cleartext {PASSWORD} }}
 
 fn stage(mode: &str, unknown: &str) -> Result<Stage> {
     let mapping = format!("mode = {mode}\nunknown = {unknown}\ngroups.15 = sudo");
-    // Many logins are refused here, and pam_unix would wait two seconds after each.
-    let sshd = users::stack().replace(
-        "pam_unix.so try_first_pass",
-        "pam_unix.so try_first_pass nodelay",
-    );
     let builder = users::host(&[SERVER], "skip_services = cron", &mapping)
-        .pam("sshd", &sshd)
         .pam("su", &format!("auth sufficient pam_rootok.so\n{STACK}"))
         .pam("sudo", STACK)
         .pam("cron", STACK)

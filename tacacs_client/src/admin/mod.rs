@@ -3,6 +3,7 @@
 //! Owns its command line. Each subcommand is a file of this folder.
 
 mod check;
+mod elsewhere;
 mod identity;
 mod outage;
 mod spool;

@@ -121,7 +121,7 @@ pub(super) fn flush(config: &Path, root: &Path, json: bool) -> Result<Exit, Fail
 
 fn send(client: &mut Client<'_>, body: &[u8]) -> Delivery {
     match client.account(body) {
-        Outcome::Pass(_) => Delivery::Stored,
+        Outcome::Pass(accepted) => Delivery::Stored(accepted.server),
         Outcome::Deny(denial) => {
             output::tell(NAME, format_args!("{}: {}", denial.server, denial.reason));
             match denial.reason {

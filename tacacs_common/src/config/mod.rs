@@ -50,6 +50,7 @@ pub use types::*;
 use crate::secret::Secret;
 use draft::Here;
 use files::{Loaded, Refusal};
+use host::Facts;
 use parse::Parser;
 
 /// Where the configuration is, unless a program is told otherwise.
@@ -70,7 +71,7 @@ impl Config {
     /// # Errors
     /// As for [`Config::load`].
     pub fn load_for_lookup(path: &Path) -> Result<Self, Error> {
-        Self::load_with(path, &[], &HostFacts::default)
+        Self::load_with(path, &[], &|| Ok(HostFacts::default()))
     }
 
     /// Reads the file `path`, or the one that `conf=` names, and lets the
@@ -86,7 +87,7 @@ impl Config {
         Self::load_with(path, words, &HostFacts::read)
     }
 
-    fn load_with(path: &Path, words: &[&str], host: &dyn Fn() -> HostFacts) -> Result<Self, Error> {
+    fn load_with(path: &Path, words: &[&str], host: &dyn Fn() -> Facts) -> Result<Self, Error> {
         let named = old::values_of(words, "conf").last();
         let path = named.map_or(path, Path::new);
         let enough = ["server", "include"]
@@ -128,6 +129,6 @@ impl Config {
         parser
             .problems
             .or(parser.draft)
-            .and_then(|draft| check::finish(draft, path, &|| host.clone()))
+            .and_then(|draft| check::finish(draft, path, &|| Ok(host.clone())))
     }
 }
