@@ -162,7 +162,7 @@ unsafe fn guard(
         .map(std::mem::take)
         .unwrap_or_default();
     let end = catch_unwind(AssertUnwindSafe(|| {
-        let site = Site::host(is_setuid());
+        let site = site();
         let silent = flags & libpam::PAM_SILENT != 0;
         run(&mut Call::new(
             &mut live,
@@ -179,7 +179,7 @@ unsafe fn guard(
         Some(place) => *place = memory,
         // There was no memory to hang on the handle: end what would hang in it.
         None => {
-            let ended = AssertUnwindSafe(|| session::abandon(memory, &Site::host(is_setuid())));
+            let ended = AssertUnwindSafe(|| session::abandon(memory, &site()));
             if let Ok(Some(line)) = catch_unwind(ended) {
                 live.log(Level::Warning, &line);
             }
@@ -213,7 +213,7 @@ unsafe fn memory(pamh: *mut PamHandle) -> *mut Memory {
 }
 
 /// The handle ends, here or in a forked copy of the process.
-unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, _error_status: c_int) {
+unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, status: c_int) {
     if data.is_null() {
         return;
     }
@@ -223,13 +223,33 @@ unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, _error_sta
     // function, which libpam calls once for it.
     let memory = unsafe { Box::from_raw(data.cast::<Memory>()) };
     let ended = catch_unwind(AssertUnwindSafe(|| {
-        session::abandon(*memory, &Site::host(is_setuid()))
+        // The application says that another copy of this handle goes on.
+        if status & libpam::PAM_DATA_SILENT != 0 {
+            return None;
+        }
+        session::abandon(*memory, &site())
     }));
     if let Ok(Some(line)) = ended {
         // SAFETY: libpam passes its handle, still whole for the time of the call.
         unsafe { Live::new(pamh) }.log(Level::Warning, &line);
     }
     drop(errno);
+}
+
+/// This host, now, in this process.
+fn site() -> Site {
+    Site::host(is_setuid(), caller())
+}
+
+/// Who started this program, where that is not root: by the kernel's note of the start,
+/// or by the real uid.
+fn caller() -> Option<u32> {
+    // SAFETY: getauxval has no preconditions.
+    let started_by = unsafe { libc::getauxval(libc::AT_UID) };
+    let real = rustix::process::getuid().as_raw();
+    [u32::try_from(started_by).unwrap_or(0), real]
+        .into_iter()
+        .find(|uid| *uid != 0)
 }
 
 /// Whether somebody other than root started this program. sudo takes root's real uid
