@@ -11,7 +11,9 @@
 //! | [`escape`] | text from outside, made safe for terminals and logs |
 //! | [`exchange`] | state machines of a session, without sockets |
 //! | [`config`] | /etc/tacplus.conf, old files and the PAM line |
+//! | [`dialogues`] | how many dialogues wait at a server, shared by all processes |
 //! | [`hold_down`] | servers that did not answer a moment ago, shared by all processes |
+//! | [`hostfile`] | /etc/passwd and its like, read in pieces |
 //! | [`identity`] | who TACACS+ users are on this host: mapping and store |
 //! | [`secret`] | memory of secrets and passwords |
 //! | [`session_record`] | the text by which programs tell whose session it is |
@@ -23,9 +25,11 @@
 pub mod chap;
 pub mod client;
 pub mod config;
+pub mod dialogues;
 pub mod escape;
 pub mod exchange;
 pub mod hold_down;
+pub mod hostfile;
 pub mod identity;
 pub mod obfuscate;
 pub mod outcome;

@@ -8,6 +8,7 @@
 //! A file or folder is trusted when nobody but root could have written it. A
 //! process that is not root also trusts what it owns itself.
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
@@ -59,6 +60,19 @@ pub fn lock(path: &Path, wait: Duration) -> io::Result<Lock> {
     Folder::open(folder)?
         .lock(name, wait)
         .map_err(|error| at(path, &error))
+}
+
+thread_local! {
+    /// What is left of the time that this thread may wait for locks; `None`: no limit.
+    static PATIENCE: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// From now on this thread waits for locks no longer than this, for all of them together.
+///
+/// There are several that a login takes, one after the other, and somebody may hold each
+/// of them.
+pub fn wait_at_most(all: Duration) {
+    PATIENCE.set(Some(all));
 }
 
 /// An exclusive lock, given back when dropped.
@@ -159,21 +173,25 @@ impl Folder {
     /// As the function [`lock`], for a file in this folder.
     pub fn lock(&self, name: &OsStr, wait: Duration) -> io::Result<Lock> {
         let file = self.open_file(name, OFlags::RDWR | OFlags::CREATE)?;
+        let patience = PATIENCE.get();
+        let wait = patience.map_or(wait, |left| wait.min(left));
         let start = Instant::now();
-        loop {
+        let taken = loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Lock(file)),
+                Ok(()) => break Ok(()),
                 Err(Errno::INTR) => {}
                 Err(Errno::WOULDBLOCK) if start.elapsed() < wait => sleep(Duration::from_millis(1)),
                 Err(Errno::WOULDBLOCK) => {
-                    return Err(io::Error::new(
+                    break Err(io::Error::new(
                         io::ErrorKind::TimedOut,
                         "is locked by another process",
                     ));
                 }
-                Err(errno) => return Err(errno.into()),
+                Err(errno) => break Err(errno.into()),
             }
-        }
+        };
+        PATIENCE.set(patience.map(|left| left.saturating_sub(start.elapsed())));
+        taken.map(|()| Lock(file))
     }
 
     /// Makes an empty file that must not exist yet, with exactly this mode.

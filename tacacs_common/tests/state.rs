@@ -218,6 +218,27 @@ fn a_lock_that_is_held_is_waited_for_only_as_long_as_told() {
 }
 
 #[test]
+fn one_login_waits_for_all_its_locks_together_only_as_long_as_told() {
+    let folder = public_folder();
+    let paths = ["identity.lock", "counters", "servers.lock"].map(|name| folder.path().join(name));
+    let _held = paths
+        .each_ref()
+        .map(|path| statefile::lock(path, secs(0)).unwrap());
+    let waited = std::thread::spawn(move || {
+        statefile::wait_at_most(Duration::from_millis(50));
+        let start = Instant::now();
+        for path in &paths {
+            let error = statefile::lock(path, secs(60)).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+        }
+        start.elapsed()
+    });
+    let waited = waited.join().unwrap();
+    assert!(waited >= Duration::from_millis(50), "{waited:?}");
+    assert!(waited < secs(20), "{waited:?}");
+}
+
+#[test]
 fn a_marked_server_is_held_until_its_time_is_over() {
     let folder = public_folder();
     // The folder under /run is gone after each boot.

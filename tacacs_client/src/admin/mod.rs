@@ -3,7 +3,9 @@
 //! Owns its command line. Each subcommand is a file of this folder.
 
 mod check;
+mod elsewhere;
 mod identity;
+mod outage;
 mod spool;
 
 use std::path::{Path, PathBuf};

@@ -159,21 +159,17 @@ impl Session {
 
     /// What each variable stands for, in the order of [`VARIABLES`].
     fn fields(&self, request: &AuthorRequest<'_>, status: &str) -> [Vec<u8>; VARIABLES.len()] {
-        let text = |bytes: &[u8]| match bytes {
-            [] => UNKNOWN.to_vec(),
-            bytes => bytes.to_vec(),
-        };
         let number = |number: u8| number.to_string().into_bytes();
         let address = self.address.to_string().into_bytes();
         VARIABLES.map(|(_, variable)| match variable {
-            Variable::User => text(request.user),
+            Variable::User => request.user.to_vec(),
             Variable::Ip => address.clone(),
             Variable::Name => match &self.client.name {
                 Some(name) => name.clone().into_bytes(),
                 None => address.clone(),
             },
-            Variable::Port => text(request.port),
-            Variable::Address => text(request.rem_addr),
+            Variable::Port => request.port.to_vec(),
+            Variable::Address => request.rem_addr.to_vec(),
             Variable::Priv => number(request.priv_lvl.level()),
             Variable::Method => number(request.authen_method.to_wire()),
             Variable::Type => number(request.authen_type.to_wire()),
