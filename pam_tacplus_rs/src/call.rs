@@ -47,6 +47,10 @@ pub(crate) struct Site {
     /// Whoever started this program is not root, or root's `sudo` did: may stop it at any moment, and has set
     /// its limits. What is waited for must not depend on it, nor what is believed.
     pub(crate) setuid: bool,
+    /// Who that is, as far as the process itself shows it.
+    pub(crate) caller: Option<u32>,
+    /// Which process this is.
+    pub(crate) pid: u32,
 }
 
 /// A moment.
@@ -60,7 +64,7 @@ pub(crate) struct Now {
 
 impl Site {
     /// This host, now.
-    pub(crate) fn host(setuid: bool) -> Self {
+    pub(crate) fn host(setuid: bool, caller: Option<u32>) -> Self {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let unix = unix.unwrap_or_default();
         Self {
@@ -80,6 +84,8 @@ impl Site {
             },
             millis: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
             setuid,
+            caller,
+            pid: std::process::id(),
         }
     }
 }
