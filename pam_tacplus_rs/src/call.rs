@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use tacacs_common::client::{Client, Trouble, getent};
-use tacacs_common::config::{self, Config, UnreachablePolicy};
+use tacacs_common::config::{self, Config};
 use tacacs_common::outcome::Unreachable;
 use tacacs_common::{escape, hold_down, identity, statefile};
 
@@ -22,6 +22,10 @@ use crate::standing::{Passwd, Standing, is_root, who_is};
 /// How long one login waits for locks, all of them together. Who holds one for longer was
 /// stopped.
 const LOCK_WAIT: Duration = Duration::from_millis(100);
+
+/// How long libpam waits before a refusal, as pam_unix has it. The longest that a module of
+/// the stack asks for counts, and libpam makes it up to half longer or shorter.
+const REFUSAL_DELAY: Duration = Duration::from_secs(2);
 
 /// Where things are on the host, and what time it is: parameters, so that tests
 /// are exact.
@@ -84,7 +88,7 @@ pub(crate) struct Call<'a> {
     pub(crate) memory: &'a mut Memory,
     pub(crate) site: &'a Site,
     words: &'a [&'a str],
-    phase: Phase,
+    pub(crate) phase: Phase,
     silent: bool,
     debug: bool,
 }
@@ -126,10 +130,7 @@ impl<'a> Call<'a> {
     /// ends because it is nobody of ours.
     pub(crate) fn begin(&mut self) -> Result<(Config, Person), End> {
         let Some(user) = self.handle.user() else {
-            self.log(
-                Level::Notice,
-                "ignored: no user name, or one that is not UTF-8",
-            );
+            self.pass_over(None, "is missing or not UTF-8");
             return Err(End::Ignored);
         };
         let passwd = Passwd::read(&self.site.passwd, &user);
@@ -145,32 +146,74 @@ impl<'a> Call<'a> {
             );
             End::Misconfigured
         })?;
+        let service = self.handle.item(Item::Service).unwrap_or_default();
+        let skipped = config.global.skip_services.contains(&service);
+        if skipped {
+            let service = escape::line(service.as_bytes());
+            self.debug(|| format!("service {service} is in skip_services"));
+        }
         let (local, uid) = match who_is(&user, &config, &passwd) {
             Standing::Tacacs { local, uid } => (local, uid),
-            Standing::Ignored(why) => {
-                self.debug(|| format!("user '{}' {why}: ignored", escape::line(user.as_bytes())));
+            Standing::Ignored { why, known } => {
+                if !skipped {
+                    self.pass_over(known.then_some(&user), why);
+                }
                 return Err(End::Ignored);
             }
         };
         let tty = self.handle.item(Item::Tty).unwrap_or_default();
-        let rhost = self.handle.item(Item::Rhost).unwrap_or_default();
         let person = Person {
             user,
             local,
             uid,
             port: port(&tty),
-            rem_addr: rem_addr(&rhost),
+            rem_addr: self.rem_addr(),
         };
-        let service = self.handle.item(Item::Service).unwrap_or_default();
-        if config.global.skip_services.contains(&service) {
-            let service = escape::line(service.as_bytes());
-            self.debug(|| format!("service {service} is in skip_services"));
+        if skipped {
             return Err(match self.phase {
                 Phase::Account => entry::unasked(self, &config, &person),
                 _ => End::Ignored,
             });
         }
         Ok((config, person))
+    }
+
+    fn rem_addr(&self) -> String {
+        rem_addr(&self.handle.item(Item::Rhost).unwrap_or_default())
+    }
+
+    /// Says once a login who is left to the other modules, and why: in authenticate, or
+    /// in acct_mgmt if somebody else authenticated. A name that the host does not know is
+    /// not said.
+    fn pass_over(&mut self, known: Option<&str>, why: &str) {
+        let is_first = match self.phase {
+            Phase::Authenticate => true,
+            Phase::Account => !self.memory.passed_over,
+            Phase::Session | Phase::Prelim | Phase::Update => false,
+        };
+        if !is_first {
+            return;
+        }
+        self.memory.passed_over = true;
+        let rem_addr = self.rem_addr();
+        let from = if rem_addr.is_empty() { "" } else { " from " };
+        let line = match known {
+            Some(user) => {
+                let user = escape::line(user.as_bytes());
+                format!("passed over: '{user}'{from}{rem_addr} {why}")
+            }
+            None => format!(
+                "passed over: somebody{from}{rem_addr}, whose name {why}; it is not logged, for it may be a mistyped password"
+            ),
+        };
+        self.log(Level::Info, &line);
+    }
+
+    /// Asks libpam to wait before it tells of a refusal, whoever it is that refuses.
+    pub(crate) fn delay_refusals(&mut self) {
+        if !self.words.contains(&"nodelay") {
+            self.handle.delay_failure(REFUSAL_DELAY);
+        }
     }
 
     fn config(&mut self) -> Result<Config, End> {
@@ -249,37 +292,6 @@ impl<'a> Call<'a> {
     fn log_troubles(&self, troubles: &[(String, Trouble)]) {
         for (server, trouble) in troubles {
             self.log(trouble_level(trouble), &trouble_line(server, trouble));
-        }
-    }
-
-    /// Says why no server could answer, and what that means now.
-    pub(crate) fn unreachable(
-        &self,
-        config: &Config,
-        person: &Person,
-        what: &str,
-        why: &Unreachable,
-    ) -> End {
-        let reason = self.log_unreachable(why);
-        let is_refused = why.provoked && matches!(self.phase, Phase::Authenticate | Phase::Account);
-        let verdict = match (self.phase, config.global.unreachable) {
-            (Phase::Prelim | Phase::Update, _) => "the password is as it was",
-            _ if is_refused => "refused, for this may be the doing of who started this program",
-            (_, UnreachablePolicy::Ignore) => {
-                "the rest of the stack decides (unreachable = ignore)"
-            }
-            (_, UnreachablePolicy::Deny) => "refused (unreachable = deny)",
-        };
-        self.log(
-            Level::Error,
-            &format!("{what} of {}: {reason}; {verdict}", person.name()),
-        );
-        if is_refused {
-            return End::Refused;
-        }
-        End::Unreachable {
-            policy: config.global.unreachable,
-            local: person.local,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Owns when an entry is written, ended for the time being, or stands in for a server.
 //! In mode `local` there is none: users are those of /etc/passwd.
 
-use tacacs_common::config::{Config, Mode, Unknown, UnreachablePolicy};
+use tacacs_common::config::{Config, Mode, Unknown};
 use tacacs_common::escape;
 use tacacs_common::exchange::author::Granted;
 use tacacs_common::identity::learn::{self, Host};
@@ -268,18 +268,21 @@ pub(crate) fn unasked(call: &Call<'_>, config: &Config, person: &Person) -> End 
     End::Refused
 }
 
-/// The entry that stands in for servers that cannot be reached.
+/// The entry that stands in for servers that cannot be reached, for as long as configured.
 pub(crate) fn offline(call: &Call<'_>, config: &Config, person: &Person) -> Option<Entry> {
-    let global = &config.global;
-    let hours = u64::from(global.offline_hours);
-    if hours == 0 || global.unreachable == UnreachablePolicy::Deny {
+    let hours = u64::from(config.global.offline_hours);
+    if hours == 0 {
         return None;
     }
-    let entry = active(call, config, person)?;
+    let entry = approved(call, config, person)?;
     let age = call.site.now.unix.checked_sub(entry.learned)?;
+    (age <= hours.saturating_mul(3600)).then_some(entry)
+}
+
+/// The entry that a server approved last, if the program that logs in was told of it.
+pub(crate) fn approved(call: &Call<'_>, config: &Config, person: &Person) -> Option<Entry> {
     let logs_in = |program: &str| is_login_program(config, program);
-    let holds = age <= hours.saturating_mul(3600) && !may_be_outdated(call.site, &entry, &logs_in);
-    holds.then_some(entry)
+    active(call, config, person).filter(|entry| !may_be_outdated(call.site, entry, &logs_in))
 }
 
 /// The entry of a user who is not a local one and whom no server has refused since.

@@ -27,6 +27,8 @@ pub(crate) trait Handle {
     fn account(&self, name: &str) -> io::Result<Option<Account>>;
     /// Sets a PAM environment variable; false if libpam refuses.
     fn set_env(&mut self, name: &str, value: &str) -> bool;
+    /// Has libpam wait about this long if the stack refuses in the end.
+    fn delay_failure(&mut self, time: Duration);
     /// Asks the person. `None`: no answer.
     fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret>;
     /// Tells the person.
@@ -95,6 +97,8 @@ pub(crate) enum Level {
 pub(crate) struct Memory {
     /// The authentication that passed in this handle.
     pub(crate) login: Option<Login>,
+    /// Whom a server refused in this handle, and none authenticated since.
+    pub(crate) denied: Option<String>,
     /// What acct_mgmt was granted.
     pub(crate) granted: Option<Grant>,
     /// A connection that the next phase may go on with.
@@ -105,6 +109,8 @@ pub(crate) struct Memory {
     pub(crate) session: Option<Session>,
     /// A session was to be opened in this handle, so no other is closed in it.
     pub(crate) opened: bool,
+    /// The log has who was left to the other modules, and why.
+    pub(crate) passed_over: bool,
     /// The configuration's warnings have been logged.
     pub(crate) warned: bool,
     /// A phase has begun in this handle.

@@ -11,12 +11,16 @@ use tacacs_common::secret::Secret;
 use crate::call::{Call, Person};
 use crate::handle::{Level, Login, Note};
 use crate::outcome::End;
-use crate::talk;
+use crate::{outage, talk};
 
 /// `pam_sm_authenticate`.
 pub(crate) fn authenticate(call: &mut Call<'_>) -> End {
     call.memory.login = None;
+    call.memory.denied = None;
     call.memory.granted = None;
+    // Before anything is known: the wait must not tell who is asked about, nor what of
+    // a password and a second factor was wrong.
+    call.delay_refusals();
     run(call).unwrap_or_else(|end| end)
 }
 
@@ -38,7 +42,7 @@ fn run(call: &mut Call<'_>) -> Result<End, End> {
         Outcome::Deny(denial) => Ok(given_up.unwrap_or_else(|| denied(call, &person, &denial))),
         Outcome::Unreachable(why) => {
             call.keep(client);
-            Ok(call.unreachable(&config, &person, "authentication", &why))
+            Ok(outage::end(call, &config, &person, "authentication", &why))
         }
     }
 }
@@ -170,6 +174,7 @@ fn passed(call: &mut Call<'_>, person: &Person, kind: LoginKind, accepted: &Acce
 }
 
 fn denied(call: &mut Call<'_>, person: &Person, denial: &Denial) -> End {
+    call.memory.denied = Some(person.user.clone());
     log_denial(call, person, "authentication", denial);
     talk::tell(call, Note::Error, &denial.server_msg);
     match denial.reason {

@@ -22,7 +22,7 @@ use crate::call::{Call, Now, Person, Site};
 use crate::entry;
 use crate::handle::{Level, Memory};
 use crate::outcome::End;
-use crate::record;
+use crate::{outage, record};
 
 /// Records of earlier sessions that one login delivers at most.
 const BACKLOG: usize = 20;
@@ -271,6 +271,11 @@ fn account(
                 Level::Warning,
                 &format!("{about} spooled, to be delivered later: {why}"),
             );
+            if record == AcctRecord::Start
+                && let Some(line) = outage::alone(call, config, person, session.authen_method)
+            {
+                call.log(Level::Warning, &line);
+            }
             End::Pass
         }
         Fate::Lost(why) => lost(call, config, person, name, &why),

@@ -38,6 +38,8 @@ pub(crate) struct Fake {
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) old_password: Option<Vec<u8>>,
     pub(crate) env: Vec<String>,
+    /// The longest wait that was asked for in the case of a refusal.
+    pub(crate) delay: Option<Duration>,
     /// What a lookup of the user says: uid and gid, and the shell where it is not bash. As
     /// our own module, what is stored here, if it says nothing else.
     pub(crate) account: Option<(u32, u32)>,
@@ -116,6 +118,10 @@ impl Handle for Fake {
     fn set_env(&mut self, name: &str, value: &str) -> bool {
         self.env.push(format!("{name}={value}"));
         true
+    }
+
+    fn delay_failure(&mut self, time: Duration) {
+        self.delay = self.delay.max(Some(time));
     }
 
     fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret> {

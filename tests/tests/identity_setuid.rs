@@ -180,7 +180,10 @@ fn a_login_that_waits_for_the_lock_in_vain_says_whose_it_is() -> Result {
 
 #[test]
 fn no_limit_of_its_user_makes_an_outage_of_a_denial() -> Result {
-    let stage = host("offline_hours = 24\nhold_down = 0", "mode = unique")?;
+    let stage = host(
+        "offline_hours = 24\nhold_down = 0\nunreachable = ignore",
+        "mode = unique",
+    )?;
     let peer = server(&stage, Step::deny())?;
     for limit in 3..10 {
         let su = run_by(&stage, "bob", &format!("ulimit -n {limit}; exec {SU}"))?;
@@ -196,7 +199,10 @@ fn no_limit_of_its_user_makes_an_outage_of_a_denial() -> Result {
 
 #[test]
 fn a_shortage_of_the_host_is_an_outage_for_logins_and_not_for_su() -> Result {
-    let stage = host("offline_hours = 24\nhold_down = 0", "mode = unique")?;
+    let stage = host(
+        "offline_hours = 24\nhold_down = 0\nunreachable = ignore",
+        "mode = unique",
+    )?;
     // Without an interface nobody connects to it.
     let broken = stage.read("/etc/tacplus.conf");
     let broken = broken.replace(SERVER, "[fe80::1]:49");

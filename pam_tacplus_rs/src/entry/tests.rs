@@ -507,9 +507,14 @@ fn change(host: &Host, work: impl FnOnce(&mut tacacs_common::identity::Book)) {
 fn a_stored_approval_stands_in_for_dead_servers_for_as_long_as_configured() {
     const HOUR: u64 = 3600;
     for (global, later, stands_in) in [
-        ("offline_hours = 2", 2 * HOUR, true),
-        ("offline_hours = 2", 2 * HOUR + 1, false),
-        ("", 1, false),
+        ("offline_hours = 2\nunreachable = ignore", 2 * HOUR, true),
+        (
+            "offline_hours = 2\nunreachable = ignore",
+            2 * HOUR + 1,
+            false,
+        ),
+        ("unreachable = ignore", 1, false),
+        ("offline_hours = 2", 1, false),
         ("offline_hours = 2\nunreachable = deny", 1, false),
     ] {
         let server = Server::start(&[LEVEL_15]);
@@ -533,7 +538,8 @@ fn a_stored_approval_stands_in_for_dead_servers_for_as_long_as_configured() {
 #[test]
 fn nothing_stands_in_for_dead_servers_once_one_has_refused() {
     let server = Server::start(&[LEVEL_15, DENIED]);
-    let mut host = bob(&[server.address], "offline_hours = 2", "");
+    let global = "offline_hours = 2\nunreachable = ignore";
+    let mut host = bob(&[server.address], global, "");
     assert_eq!(account(&mut host), End::Pass);
     assert_eq!(account(&mut host), End::Refused);
     assert!(matches!(account(&mut host), End::Unreachable { .. }));
@@ -628,7 +634,7 @@ fn a_service_without_authorization_goes_by_the_stored_one() {
 
 #[test]
 fn what_may_have_been_told_of_another_account_goes_by_no_stored_approval() {
-    let global = "offline_hours = 2\nskip_services = cron";
+    let global = "offline_hours = 2\nunreachable = ignore\nskip_services = cron";
     let server = Server::start(&[LEVEL_15]);
     let mut host = bob(&[server.address], global, "mode = shared");
     host.handle.account = Some((uid("tacacs15"), uid("tacacs15")));

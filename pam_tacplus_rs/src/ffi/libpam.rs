@@ -4,7 +4,7 @@
 //! Owns the declarations. They are Linux-PAM's stable interfaces, the
 //! same on every architecture.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 
 /// `pam_handle_t`, of which nobody but libpam sees the inside.
 #[repr(C)]
@@ -87,6 +87,7 @@ unsafe extern "C" {
         pamh: *mut PamHandle,
         user: *const c_char,
     ) -> *mut libc::passwd;
+    pub(super) fn pam_fail_delay(pamh: *mut PamHandle, musec_delay: c_uint) -> c_int;
     pub(super) fn pam_putenv(pamh: *mut PamHandle, name_value: *const c_char) -> c_int;
     pub(super) fn pam_syslog(pamh: *const PamHandle, priority: c_int, format: *const c_char, ...);
 }

@@ -3,7 +3,8 @@
 //! Owns every call into libpam and into the application's conversation. Memory
 //! with a typed answer is wiped before it is freed.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::time::Duration;
 use std::{io, ptr};
 
 use tacacs_common::secret::Secret;
@@ -193,6 +194,12 @@ impl Handle for Live {
         // SAFETY: `new`'s caller guarantees the handle; `text` is NUL-terminated
         // and libpam copies it.
         unsafe { libpam::pam_putenv(self.pamh, text.as_ptr()) == libpam::PAM_SUCCESS }
+    }
+
+    fn delay_failure(&mut self, time: Duration) {
+        let micros = time.as_micros().try_into().unwrap_or(c_uint::MAX);
+        // SAFETY: `new`'s caller guarantees the handle.
+        unsafe { libpam::pam_fail_delay(self.pamh, micros) };
     }
 
     fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret> {

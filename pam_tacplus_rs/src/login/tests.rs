@@ -226,6 +226,14 @@ fn without_an_answer_from_any_server_the_configuration_says_how_it_goes_on() {
     for (policy, verdict) in [
         ("ignore", "the rest of the stack decides"),
         ("deny", "refused (unreachable = deny)"),
+        (
+            "users",
+            "refused (unreachable = users, and fallback_users does not name the user)",
+        ),
+        (
+            "users\nfallback_users = alice",
+            "the host decides, for fallback_users names the user",
+        ),
     ] {
         let mut host =
             Host::new(&[Server::nowhere()], &format!("unreachable = {policy}")).answers(&["pw"]);
@@ -292,6 +300,89 @@ fn those_who_are_not_tacacs_users_are_not_asked_about() {
     let mut host = Host::new(&[server.address], "skip_services = cron sshd").answers(&["pw"]);
     assert_eq!(login(&mut host), End::Ignored);
     assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn one_line_a_login_says_who_was_passed_over_and_why() {
+    for (mode, user, line) in [
+        (
+            "local",
+            "guest",
+            "'guest' from 192.0.2.7 is listed in exclude_users",
+        ),
+        (
+            "local",
+            "bob",
+            "somebody from 192.0.2.7, whose name is not in /etc/passwd, as mode = local wants; it is not logged, for it may be a mistyped password",
+        ),
+        ("unique", "alice", "'alice' from 192.0.2.7 is a local user"),
+        (
+            "unique",
+            "corr3ct\nHorse",
+            "somebody from 192.0.2.7, whose name is not a name that this host gives to users; it is not logged, for it may be a mistyped password",
+        ),
+    ] {
+        let mut host = in_mode(mode, user);
+        assert_eq!(login(&mut host), End::Ignored);
+        assert_eq!(host.log(), format!("Info: passed over: {line}\n"));
+        host.run(Phase::Account, crate::account::authorize);
+        host.run(Phase::Session, crate::session::open);
+        assert_eq!(host.log().lines().count(), 1, "{}", host.log());
+
+        // A login with a key begins with acct_mgmt.
+        let mut host = in_mode(mode, user);
+        host.run(Phase::Account, crate::account::authorize);
+        host.run(Phase::Session, crate::session::open);
+        assert_eq!(host.log(), format!("Info: passed over: {line}\n"));
+    }
+}
+
+fn in_mode(mode: &str, user: &str) -> Host {
+    let mut host = Host::new(&[Server::nowhere()], "exclude_users = guest");
+    let conf = std::fs::read_to_string(&host.site.conf).unwrap();
+    host.conf(&conf.replace("mode = local", &format!("mode = {mode}")));
+    host.handle.user = user.to_owned();
+    host
+}
+
+#[test]
+fn the_jobs_of_a_skipped_service_and_root_write_no_line_each() {
+    for (user, conf) in [("guest", "skip_services = sshd"), ("root", "")] {
+        let mut host = Host::new(
+            &[Server::nowhere()],
+            &format!("exclude_users = guest\n{conf}"),
+        );
+        host.handle.user = user.to_owned();
+        assert_eq!(login(&mut host), End::Ignored, "{}", host.log());
+        assert_eq!(
+            host.run(Phase::Account, crate::account::authorize),
+            End::Ignored
+        );
+        assert_eq!(host.log(), "", "{user}");
+    }
+}
+
+#[test]
+fn whoever_is_refused_is_refused_after_the_same_wait() {
+    let two_seconds = Some(std::time::Duration::from_secs(2));
+    for (user, global, answer, end) in [
+        ("alice", "", "wrong", End::Refused),
+        ("alice", "", "", End::Refused),
+        ("root", "", "wrong", End::Ignored),
+        ("nosuchuser", "", "wrong", End::Ignored),
+        ("alice", "tiemout = 5", "wrong", End::Misconfigured),
+        ("alice", "skip_services = sshd", "wrong", End::Ignored),
+    ] {
+        for word in ["debug", "nodelay"] {
+            let server = Server::start(&[Say::Authen(Fail, "")]);
+            let mut host = Host::new(&[server.address], global).words(&[word]);
+            host.handle.user = user.to_owned();
+            host.handle.answers = [answer].into();
+            assert_eq!(login(&mut host), end, "{user} {global}");
+            let wait = two_seconds.filter(|_| word != "nodelay");
+            assert_eq!(host.handle.delay, wait, "{user} {global} {word}");
+        }
+    }
 }
 
 #[test]

@@ -10,8 +10,8 @@ use tacacs_common::hostfile;
 use tacacs_common::identity::name::is_shared_account;
 use tacacs_common::identity::{self, Store};
 
-use super::NAME;
 use super::elsewhere::PASSWD;
+use super::{NAME, outage};
 use crate::exit::{Exit, Failure};
 use crate::{output, sys};
 
@@ -40,6 +40,9 @@ pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
     }
     warn_of_what_is_not_there_yet(&config);
     warn_of_the_host(&config);
+    for warning in outage::warnings(&config, &outage::Host::here()) {
+        output::tell(NAME, format_args!("warning: {warning}"));
+    }
     if check_secrets(&config) {
         Ok(Exit::Pass)
     } else {

@@ -5,6 +5,7 @@
 mod check;
 mod elsewhere;
 mod identity;
+mod outage;
 mod spool;
 
 use std::path::{Path, PathBuf};

@@ -77,6 +77,7 @@ pub(super) fn finish(
     if is_nobody_asked(&draft, &servers) {
         draft.warnings.push(format!("{whole}: {NOBODY_ASKED}"));
     }
+    warn_of_what_counts_for_nothing(&mut draft);
     problems.or(Config {
         global: draft.global,
         servers,
@@ -84,6 +85,32 @@ pub(super) fn finish(
         accounting: draft.accounting,
         warnings: draft.warnings,
     })
+}
+
+/// Keys that the policy of an outage leaves without effect.
+fn warn_of_what_counts_for_nothing(draft: &mut Draft) {
+    let global = &draft.global;
+    let policy = global.unreachable;
+    let idle = [
+        (
+            "fallback_users",
+            policy != UnreachablePolicy::Users && !global.fallback_users.is_empty(),
+            "users",
+        ),
+        (
+            "offline_hours",
+            policy != UnreachablePolicy::Ignore && global.offline_hours > 0,
+            "ignore",
+        ),
+    ];
+    for (key, is_idle, counts_with) in idle {
+        if let Some(place) = draft.place(Here::Global, key).filter(|_| is_idle) {
+            let text = format!(
+                "{place}: '{key}' counts with unreachable = {counts_with} alone: remove it, or choose that policy"
+            );
+            draft.warnings.push(text);
+        }
+    }
 }
 
 /// Whether `unknown = authorize` is in vain, so that nobody's first login can work.

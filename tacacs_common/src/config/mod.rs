@@ -11,6 +11,7 @@
 //! | `keys` | the one table of keys, defaults and help |
 //! | `values` | readers of one value each |
 //! | `lines` | comments, sections and values of a line |
+//! | `fallback` | whom `fallback_users` names |
 //! | `files` | owner, mode and size of files |
 //! | `parse` | files to a draft |
 //! | `old` | old keys and the PAM line |
@@ -24,6 +25,7 @@
 mod check;
 mod draft;
 mod error;
+mod fallback;
 mod files;
 mod host;
 mod keys;
@@ -41,6 +43,7 @@ mod tests;
 use std::path::Path;
 
 pub use error::{Error, Place, Problem};
+pub use fallback::FallbackUsers;
 pub use host::HostFacts;
 pub use types::*;
 

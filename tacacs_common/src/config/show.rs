@@ -64,6 +64,7 @@ fn show_global(text: &mut Text, global: &Global) {
     text.key("min_uid", global.min_uid);
     text.key("skip_services", global.skip_services.join(" "));
     text.key("unreachable", word(&global.unreachable));
+    text.key("fallback_users", &global.fallback_users);
     text.key("offline_hours", global.offline_hours);
     text.key("debug", switch(global.debug));
     text.key("allow_mixed", switch(global.allow_mixed));

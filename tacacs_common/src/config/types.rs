@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{Error, Place};
+use super::fallback::FallbackUsers;
 use super::{files, keys, values};
 use crate::secret::Secret;
 
@@ -68,6 +69,8 @@ pub struct Global {
     pub skip_services: Vec<String>,
     /// What happens when no server answers.
     pub unreachable: UnreachablePolicy,
+    /// Whom [`UnreachablePolicy::Users`] does not refuse.
+    pub fallback_users: FallbackUsers,
     /// How long a stored authorization may stand in for a server; 0: never.
     pub offline_hours: u32,
     /// Log the steps of an exchange.
@@ -103,10 +106,14 @@ pub enum AgentFallback {
 /// What happens when no server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnreachablePolicy {
-    /// The next PAM module decides.
-    Ignore,
+    /// The login is refused, unless `fallback_users` names the user: then the next PAM
+    /// module decides.
+    Users,
     /// The login is refused.
     Deny,
+    /// The next PAM module decides. Whoever can make a server slow, full or silent then
+    /// decides that an old local password counts.
+    Ignore,
 }
 
 /// Use of a password that an earlier PAM module asked for.
@@ -452,7 +459,8 @@ impl Default for Global {
             exclude_users: Vec::new(),
             min_uid: 0,
             skip_services: Vec::new(),
-            unreachable: UnreachablePolicy::Ignore,
+            unreachable: UnreachablePolicy::Deny,
+            fallback_users: FallbackUsers::default(),
             offline_hours: 0,
             debug: false,
             allow_mixed: false,
