@@ -160,7 +160,7 @@ fn unreachable(call: &mut Call<'_>, config: &Config, person: &Person, why: &Unre
     if call.memory.denied.as_ref() == Some(&person.user) {
         let ruling = Ruling {
             end: End::Refused,
-            words: "refused, for a server has refused this login before",
+            words: "refused, for this login was refused a moment ago",
         };
         return outage::log(call, person, WHAT, why, &ruling);
     }

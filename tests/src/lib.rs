@@ -29,6 +29,7 @@ pub mod interop;
 mod leaks;
 pub mod memory;
 pub mod peer;
+pub mod provoke;
 pub mod scene;
 pub mod ssh;
 pub mod stage;
