@@ -60,7 +60,7 @@ fn run(call: &mut Call<'_>) -> Result<End, End> {
             answered(call, &config, &person, &request, &answer)
         }
         Outcome::Deny(denial) => {
-            // Only a server's own word: a forged reply must not be able to do this.
+            // Only FAIL. On plain TCP that is no proof: whoever is on the way can forge one.
             if denial.reason == DenyReason::Fail {
                 entry::disable(call, &config, &person);
             }
