@@ -20,12 +20,13 @@ use crate::handle::{Handle, Item, Level, Memory};
 use crate::outcome::{End, Phase};
 use crate::standing::{Passwd, Standing, is_root, who_is};
 
-/// How long libpam waits before a refusal, as pam_unix has it. The longest that a module of
-/// the stack asks for counts, and libpam makes it up to half longer or shorter.
-const REFUSAL_DELAY: Duration = Duration::from_secs(2);
 /// How long one login waits for locks, all of them together. Who holds one for longer was
 /// stopped.
 const LOCK_WAIT: Duration = Duration::from_millis(100);
+
+/// How long libpam waits before a refusal, as pam_unix has it. The longest that a module of
+/// the stack asks for counts, and libpam makes it up to half longer or shorter.
+const REFUSAL_DELAY: Duration = Duration::from_secs(2);
 
 /// Where things are on the host, and what time it is: parameters, so that tests
 /// are exact.
@@ -47,6 +48,10 @@ pub(crate) struct Site {
     /// Whoever started this program is not root, or root's `sudo` did: may stop it at any moment, and has set
     /// its limits. What is waited for must not depend on it, nor what is believed.
     pub(crate) setuid: bool,
+    /// Who that is, as far as the process itself shows it.
+    pub(crate) caller: Option<u32>,
+    /// Which process this is.
+    pub(crate) pid: u32,
 }
 
 /// A moment.
@@ -60,7 +65,7 @@ pub(crate) struct Now {
 
 impl Site {
     /// This host, now.
-    pub(crate) fn host(setuid: bool) -> Self {
+    pub(crate) fn host(setuid: bool, caller: Option<u32>) -> Self {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let unix = unix.unwrap_or_default();
         Self {
@@ -80,6 +85,8 @@ impl Site {
             },
             millis: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
             setuid,
+            caller,
+            pid: std::process::id(),
         }
     }
 }

@@ -178,6 +178,8 @@ impl Host {
             },
             millis: 1_700_000_000_000,
             setuid: false,
+            caller: None,
+            pid: 7,
         };
         let handle = Fake {
             user: "alice".to_owned(),

@@ -16,6 +16,7 @@
 //! | [`hostfile`] | /etc/passwd and its like, read in pieces |
 //! | [`identity`] | who TACACS+ users are on this host: mapping and store |
 //! | [`secret`] | memory of secrets and passwords |
+//! | [`session_record`] | the text by which programs tell whose session it is |
 //! | [`spool`] | accounting records that no server has taken yet |
 //! | [`statefile`] | small files under root's folders: trust, replace, lock |
 //! | [`terminal`] | questions of programs to the person at the terminal |
@@ -34,6 +35,7 @@ pub mod obfuscate;
 pub mod outcome;
 pub mod packet;
 pub mod secret;
+pub mod session_record;
 pub mod spool;
 pub mod statefile;
 pub mod terminal;

@@ -141,6 +141,22 @@ impl Trouble {
         }
     }
 
+    /// Whether the server was asked and gave no answer that counts: what it was asked may
+    /// be at fault, and not the server.
+    pub const fn is_about_request(&self) -> bool {
+        matches!(
+            self,
+            Self::ServerError(_)
+                | Self::HeaderOnly
+                | Self::Status
+                | Self::Malformed(_)
+                | Self::NotOurs(_)
+                | Self::Closed
+                | Self::Io(_)
+                | Self::NoReply { late: false }
+        )
+    }
+
     /// Whether a server that is not well may need its `timeout` to come to this: else who
     /// needed that long was stopped.
     pub(super) fn takes_time(&self) -> bool {

@@ -18,6 +18,8 @@ use std::time::Duration;
 use super::Spool;
 use super::aside;
 use super::record::{self, Entry, Record};
+use crate::client::Accepted;
+use crate::outcome::{DenyReason, Outcome};
 use crate::statefile::{Folder, Lock};
 
 /// So many errors set a record aside.
@@ -39,6 +41,29 @@ pub enum Delivery {
     Failed(Vec<String>),
     /// Nobody could be asked: keep it, and stop here.
     Retry,
+}
+
+impl Delivery {
+    /// What an answer to a record means for it.
+    pub fn of(outcome: &Outcome<Accepted>) -> Self {
+        match outcome {
+            Outcome::Pass(accepted) => Self::Stored(accepted.server.clone()),
+            // It will not fit a packet tomorrow either.
+            Outcome::Deny(denial) if matches!(denial.reason, DenyReason::Unsendable(_)) => {
+                Self::Refused
+            }
+            Outcome::Deny(_) => Self::Retry,
+            Outcome::Unreachable(why) => {
+                let tried = why.tried.iter();
+                let asked = tried.filter(|(_, trouble)| trouble.is_about_request());
+                let servers: Vec<String> = asked.map(|(server, _)| server.clone()).collect();
+                match servers.as_slice() {
+                    [] => Self::Retry,
+                    _ => Self::Failed(servers),
+                }
+            }
+        }
+    }
 }
 
 /// Why a delivery came to its end.
@@ -107,8 +132,9 @@ impl Spool {
         }
         // A name that appears while the folder is read may be missed. Whatever was there
         // before the last one that was seen then is surely seen now: nothing overtakes it.
+        let last = begun.last();
         let mut waiting = self.scan()?.records;
-        waiting.retain(|entry| entry.seq <= begun.last());
+        waiting.retain(|entry| entry.seq <= last);
         waiting.sort_unstable();
         Round {
             spool: self,

@@ -30,8 +30,9 @@ fn main() -> e2e::Result {
             held.push(socket);
         }
     }
-    println!("held {}", held.len());
-    io::stdout().flush()?;
+    let mut out = io::stdout();
+    writeln!(out, "held {}", held.len())?;
+    out.flush()?;
     loop {
         std::thread::park();
     }
