@@ -286,7 +286,7 @@ fn what_a_record_holds_is_shown_escaped() {
     }
     let ended = run(spool_command("show", &root).arg("pam/1"));
     assert!(
-        ended.stdout.contains("  rem_addr       \"192.0.2.7\"\n"),
+        ended.stdout.contains("  rem_addr        \"192.0.2.7\"\n"),
         "{}",
         ended.stdout
     );
