@@ -20,12 +20,13 @@ use crate::handle::{Handle, Item, Level, Memory};
 use crate::outcome::{End, Phase};
 use crate::standing::{Passwd, Standing, is_root, who_is};
 
-/// How long libpam waits before a refusal, as pam_unix has it. The longest that a module of
-/// the stack asks for counts, and libpam makes it up to half longer or shorter.
-const REFUSAL_DELAY: Duration = Duration::from_secs(2);
 /// How long one login waits for locks, all of them together. Who holds one for longer was
 /// stopped.
 const LOCK_WAIT: Duration = Duration::from_millis(100);
+
+/// How long libpam waits before a refusal, as pam_unix has it. The longest that a module of
+/// the stack asks for counts, and libpam makes it up to half longer or shorter.
+const REFUSAL_DELAY: Duration = Duration::from_secs(2);
 
 /// Where things are on the host, and what time it is: parameters, so that tests
 /// are exact.

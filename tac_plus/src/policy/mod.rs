@@ -85,6 +85,8 @@ pub struct Client {
     pub prompt: Option<Vec<u8>>,
     /// Its enable password.
     pub enable: Option<Arc<Credential>>,
+    /// Whether who raises privileges without a name is asked for one.
+    pub ask_enable_name: bool,
     /// What it may get wrong.
     pub lenient: Lenient,
     /// What its certificate must say, any one of these; none for a client without TLS.

@@ -16,8 +16,8 @@ use crate::config::Server;
 pub type Resolver = fn(name: &str, limit: Duration) -> Option<io::Result<Vec<IpAddr>>>;
 
 /// Whether it is a name server's word when getaddrinfo(3) knows no such name, going by the
-/// text of nsswitch.conf(5). It says the same when a name server could not be asked and a
-/// service of another kind, asked after it, does not know the name.
+/// text of nsswitch.conf(5). It says the same when a name server could not be asked and
+/// another service, asked after it, does not know the name.
 pub fn names_have_authority(nsswitch: &str) -> bool {
     let line = nsswitch
         .lines()
@@ -25,8 +25,12 @@ pub fn names_have_authority(nsswitch: &str) -> bool {
     let Some(services) = line.and_then(|line| line.split('#').next()) else {
         return false;
     };
-    let mut services = services.split_whitespace().peekable();
-    services.peek().is_some() && services.all(|service| matches!(service, "files" | "dns"))
+    let services: Vec<&str> = services.split_whitespace().collect();
+    let (last, before) = match services.split_last() {
+        Some((last, before)) => (*last, before),
+        None => return false,
+    };
+    matches!(last, "files" | "dns") && before.iter().all(|service| *service == "files")
 }
 
 /// The addresses of the server `name`, out of one wait with the connecting to them.
@@ -78,12 +82,13 @@ mod tests {
     }
 
     #[test]
-    fn no_such_name_has_authority_where_none_but_files_and_dns_are_asked() {
+    fn no_such_name_has_authority_where_nothing_is_asked_after_dns() {
         for (nsswitch, authority) in [
             ("passwd: files\nhosts: files dns # as ever\n", true),
             ("hosts:files", true),
             ("hosts: files myhostname dns", false),
             ("hosts: files dns myhostname", false),
+            ("hosts: dns files", false),
             ("hosts: files mdns4_minimal [NOTFOUND=return] dns", false),
             ("hosts: files [!UNAVAIL=return] dns", false),
             ("hosts: # none", false),

@@ -11,6 +11,7 @@ use tacacs_common::packet::{
 };
 use tacacs_common::secret::Secret;
 
+use super::author::forgiving;
 use super::{
     Answer, Attempt, Checked, Done, Effect, PamSays, Policy, Session, State, Step, authen,
 };
@@ -56,13 +57,20 @@ impl Session {
             version
         };
         if let Err(error) = start.check(version) {
-            return self.refuse(&login, status_of(&error), &error);
+            let word = matches!(error, Error::MinorForType { .. }).then_some("minor-version");
+            let why = format!("{error}{}", forgiving(word));
+            return self.refuse(&login, status_of(&error), &why);
         }
         match (start.authen_type, enable) {
             _ if purpose == Purpose::Change && !policy.settings.password_change => {
                 self.cannot_change(&login)
             }
             (AuthenType::Ascii, false) if login.user.is_empty() => self.ask_user(policy, login, 1),
+            (AuthenType::Ascii | AuthenType::NotSet, true)
+                if login.user.is_empty() && self.client.ask_enable_name =>
+            {
+                self.ask_user(policy, login, 1)
+            }
             (AuthenType::Ascii, false)
                 if self.client.lenient.ascii_start_password
                     && purpose == Purpose::Login

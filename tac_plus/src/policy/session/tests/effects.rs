@@ -437,6 +437,61 @@ fn mistakes_of_old_devices_are_forgiven_where_the_client_is_known_for_them() {
     }
 }
 
+/// What comes of an authorization with these arguments, as some devices send them.
+fn odd(configuration: &str, version: Version, args: &[&str]) -> String {
+    let len = |text: &str| u8::try_from(text.len()).unwrap();
+    let mut body = vec![6, 1, 1, 1, 5, 4, 8, len_of(args)];
+    body.extend(args.iter().map(|arg| len(arg)));
+    body.extend_from_slice(
+        ["alice", "tty1", "10.9.8.7", &args.concat()]
+            .concat()
+            .as_bytes(),
+    );
+    let request = AuthorRequest::decode(&body).unwrap();
+    Talk::with(configuration, ONE).step(Input::Author(request, version))
+}
+
+fn len_of(args: &[&str]) -> u8 {
+    args.len().try_into().unwrap()
+}
+
+#[test]
+fn a_mistake_of_a_device_is_logged_with_the_word_that_forgives_it_and_forgiven_by_it() {
+    let users = "user = alice { cmd = show { permit ^version$ } }\n";
+    let show = ["service=shell", "cmd=show", "cmd-arg=version"];
+    let edgecore = [&show[..], &["<cr>"]].concat();
+    let cumulus = [&[""][..], &show].concat();
+    for (word, version, args, reason) in [
+        ("bare-arg", V0, edgecore, "argument 4"),
+        ("empty-arg", V0, cumulus, "argument 1"),
+        (
+            "minor-version",
+            Version::ONE,
+            show.to_vec(),
+            "minor version 1",
+        ),
+    ] {
+        let host = "host = 192.0.2.1 { key = \"a secret of more than sixteen\" }\n";
+        let refused = odd(&format!("{host}{users}"), version, &args);
+        assert!(refused.starts_with("ERROR | "), "{word}: {refused}");
+        for part in [
+            "authorization error: user=alice client=10.9.8.7 device=192.0.2.1 reason='",
+            reason,
+            &format!("(lenient = {word} would forgive it)'"),
+        ] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+        let own = host.replace(" }", &format!(" lenient = {word} }}"));
+        let key = format!("lenient = {word} key = \"a secret of more than sixteen\"\n");
+        for configuration in [own, format!("lenient = {word}\n{host}"), key] {
+            let answer = odd(&format!("{configuration}{users}"), version, &args);
+            assert_eq!(answer, "PASS_ADD", "{configuration}");
+        }
+    }
+}
+
+const V0: Version = Version::DEFAULT;
+
 const PROGRAMS: &str = r#"
 logauthor
 host = 192.0.2.1 { key = "a secret of more than sixteen" }
