@@ -125,6 +125,7 @@ fn answered(
     call.memory.granted = Some(Grant {
         user: person.user.clone(),
         priv_lvl: granted.priv_lvl,
+        fresh: true,
     });
     talk::tell(call, Note::Info, &answer.server_msg);
     End::Pass
@@ -194,6 +195,7 @@ fn unreachable(call: &mut Call<'_>, config: &Config, person: &Person, why: &Unre
     call.memory.granted = Some(Grant {
         user: person.user.clone(),
         priv_lvl: PrivLvl::new(entry.level),
+        fresh: false,
     });
     End::Pass
 }

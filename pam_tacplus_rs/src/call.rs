@@ -8,13 +8,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use tacacs_common::client::{Client, Trouble, getent};
+use tacacs_common::client::{Client, Resolver, Trouble, getent, most_sockets};
 use tacacs_common::config::{self, Config};
+use tacacs_common::dialogues::{self, Dialogues};
 use tacacs_common::outcome::Unreachable;
 use tacacs_common::{escape, hold_down, identity, statefile};
 
 use crate::entry;
-use crate::ffi::spawn;
+use crate::ffi::{resolve, spawn};
 use crate::handle::{Handle, Item, Level, Memory};
 use crate::outcome::{End, Phase};
 use crate::standing::{Passwd, Standing, is_root, who_is};
@@ -36,6 +37,7 @@ pub(crate) struct Site {
     pub(crate) shells: PathBuf,
     pub(crate) identity: PathBuf,
     pub(crate) hold_down: PathBuf,
+    pub(crate) dialogues: PathBuf,
     pub(crate) spool: PathBuf,
     pub(crate) sessions: PathBuf,
     /// `/proc/self`, with `sessionid` and `loginuid`; beside it are the other processes.
@@ -46,6 +48,10 @@ pub(crate) struct Site {
     /// Whoever started this program is not root, or root's `sudo` did: may stop it at any moment, and has set
     /// its limits. What is waited for must not depend on it, nor what is believed.
     pub(crate) setuid: bool,
+    /// Who that is, as far as the process itself shows it.
+    pub(crate) caller: Option<u32>,
+    /// Which process this is.
+    pub(crate) pid: u32,
 }
 
 /// A moment.
@@ -59,7 +65,7 @@ pub(crate) struct Now {
 
 impl Site {
     /// This host, now.
-    pub(crate) fn host(setuid: bool) -> Self {
+    pub(crate) fn host(setuid: bool, caller: Option<u32>) -> Self {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let unix = unix.unwrap_or_default();
         Self {
@@ -69,6 +75,7 @@ impl Site {
             shells: "/etc/shells".into(),
             identity: identity::PATH.into(),
             hold_down: hold_down::PATH.into(),
+            dialogues: dialogues::PATH.into(),
             spool: "/var/spool/tacplus/pam".into(),
             sessions: "/run/tacplus/sessions".into(),
             proc: "/proc/self".into(),
@@ -78,6 +85,8 @@ impl Site {
             },
             millis: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
             setuid,
+            caller,
+            pid: std::process::id(),
         }
     }
 }
@@ -237,13 +246,20 @@ impl<'a> Call<'a> {
 
     /// A client that goes on with the connection of the phase before, if any.
     pub(crate) fn client<'c>(&mut self, config: &'c Config) -> Client<'c> {
+        let resolver: Resolver = if self.site.setuid {
+            // Its caller may kill or stop its children, and a server would seem dead.
+            |name, _| Some(resolve(name))
+        } else {
+            |name, limit| getent::within_by(spawn, name, limit)
+        };
         let mut client = Client::new(config)
             .with_hold_down(&self.site.hold_down, config.global.hold_down)
-            .distrusting_its_caller(self.site.setuid);
-        if !self.site.setuid {
-            // Its caller may kill or stop its children, and a server would seem dead.
-            client = client.resolving_by(|name, limit| getent::within_by(spawn, name, limit));
-        }
+            .counting(Dialogues::new(
+                &self.site.dialogues,
+                config.global.dialogues,
+            ))
+            .distrusting_its_caller(self.site.setuid)
+            .resolving_by(resolver);
         if let Some(connection) = self.memory.connection.take() {
             client.resume(connection);
         }
@@ -292,6 +308,16 @@ impl<'a> Call<'a> {
     fn log_troubles(&self, troubles: &[(String, Trouble)]) {
         for (server, trouble) in troubles {
             self.log(trouble_level(trouble), &trouble_line(server, trouble));
+        }
+        let of_ports =
+            |trouble: &Trouble| matches!(trouble, Trouble::NoPort(_) | Trouble::LastPort(_));
+        if troubles.iter().any(|(_, trouble)| of_ports(trouble))
+            && let Some((uid, sockets)) = most_sockets()
+        {
+            self.log(
+                Level::Error,
+                &format!("local ports are used up; uid {uid} has most sockets, {sockets}"),
+            );
         }
     }
 }

@@ -134,4 +134,6 @@ pub(crate) struct Grant {
     pub(crate) user: String,
     /// The level the server assigned, if it did.
     pub(crate) priv_lvl: Option<PrivLvl>,
+    /// Whether a server granted it now; else a stored one stands in.
+    pub(crate) fresh: bool,
 }

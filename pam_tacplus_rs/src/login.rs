@@ -65,20 +65,23 @@ fn at_once<'c>(call: &mut Call<'_>, config: &'c Config, person: &Person) -> Resu
 }
 
 /// The server leads. What it asks is put to the person, except for what the stack
-/// knows already.
+/// knows already, or what the person was asked with a prompt of the configuration: then
+/// no connection waits while the person types.
 fn dialogue<'c>(
     call: &mut Call<'_>,
     config: &'c Config,
     person: &Person,
 ) -> Result<Asked<'c>, End> {
-    let first = talk::first_pass(call, &config.global)
-        .and_then(|first| first.map(|token| talk::checked(call, token)).transpose())
-        .inspect_err(|end| nothing(call, person, *end))?;
+    let first = match config.global.prompt {
+        Some(_) => talk::password(call, &config.global).map(Some),
+        None => talk::first_pass(call, &config.global)
+            .and_then(|first| first.map(|token| talk::checked(call, token)).transpose()),
+    };
+    let first = first.inspect_err(|end| nothing(call, person, *end))?;
     let mut client = call.client(config);
     let mut answers = Answers {
         call,
         person,
-        config,
         first,
         passwords: 0,
         given_up: None,
@@ -97,7 +100,6 @@ fn dialogue<'c>(
 struct Answers<'a, 'b> {
     call: &'a mut Call<'b>,
     person: &'a Person,
-    config: &'a Config,
     /// The password that the stack has, until it is used: a second question is
     /// about something else.
     first: Option<Secret>,
@@ -124,15 +126,14 @@ impl Answers<'_, '_> {
             self.passwords = self.passwords.saturating_add(1);
             return Ok(first);
         }
-        let default = self.config.global.prompt.as_deref().unwrap_or("Password: ");
         self.passwords = self.passwords.saturating_add(1);
         if self.passwords > 1 {
             // A code, or a retry: nothing that other modules should take for the
             // password.
-            let answer = talk::ask(self.call, question, default)?;
+            let answer = talk::ask(self.call, question, talk::PROMPT)?;
             return talk::checked(self.call, answer);
         }
-        talk::ask_password(self.call, &talk::prompt(question, default))
+        talk::ask_password(self.call, &talk::prompt(question, talk::PROMPT))
     }
 }
 

@@ -105,11 +105,15 @@ pub(crate) fn alone(
     person: &Person,
     method: AuthenMethod,
 ) -> Option<String> {
-    let alone =
-        config.global.unreachable == UnreachablePolicy::Users && is_named(call, config, person);
+    let granted = call.memory.granted.as_ref();
+    let approved = granted.is_some_and(|grant| grant.fresh && grant.user == person.user);
+    let alone = !approved
+        && config.global.unreachable == UnreachablePolicy::Users
+        && is_named(call, config, person);
     alone.then(|| {
         format!(
-            "session of {} opened without a server, for fallback_users names the user (authen_method {method})",
+            "session of {} opened by fallback_users: no server is known to have approved it \
+             (authen_method {method})",
             person.name()
         )
     })

@@ -37,8 +37,8 @@ pub(crate) enum End {
     },
     /// A record could be neither sent nor spooled.
     Lost {
-        /// `acct_required = yes`.
-        required: bool,
+        /// `acct_required = yes`, or whoever started this program may be at fault.
+        refused: bool,
     },
     /// Not a TACACS+ user, or not a service that is asked about.
     Ignored,
@@ -68,7 +68,6 @@ const AUTH_ERR: c_int = 7;
 const AUTHINFO_UNAVAIL: c_int = 9;
 const USER_UNKNOWN: c_int = 10;
 const MAXTRIES: c_int = 11;
-const SESSION_ERR: c_int = 14;
 const CONV_ERR: c_int = 19;
 const AUTHTOK_ERR: c_int = 20;
 const TRY_AGAIN: c_int = 24;
@@ -84,10 +83,10 @@ pub(crate) const fn code(phase: Phase, end: End) -> c_int {
         (End::Ignored, _) => IGNORE,
         (End::Misconfigured, _) => SERVICE_ERR,
         (End::Panicked, _) => SYSTEM_ERR,
-        (End::Lost { required: false }, _) => SUCCESS,
-        (End::Lost { required: true }, _) => SESSION_ERR,
+        (End::Lost { refused: false }, _) => SUCCESS,
+        // Never SESSION_ERR: sudo takes that for a warning and runs the command.
+        (End::Lost { refused: true }, _) | (_, Phase::Session) => SYSTEM_ERR,
         (End::TooManyRounds, _) => MAXTRIES,
-        (_, Phase::Session) => SESSION_ERR,
         (End::Unreachable { .. }, Phase::Prelim) => TRY_AGAIN,
         (_, Phase::Prelim | Phase::Update) => AUTHTOK_ERR,
         (End::NoAnswer, _) => CONV_ERR,
@@ -144,8 +143,8 @@ mod tests {
             (Account, unreachable(RE, true), PERM_DENIED), (Account, unreachable(RE, false), PERM_DENIED),
             (Prelim, unreachable(RE, true), TRY_AGAIN), (Update, unreachable(RE, true), AUTHTOK_ERR),
 
-            (Session, End::Lost { required: false }, SUCCESS),
-            (Session, End::Lost { required: true }, SESSION_ERR),
+            (Session, End::Lost { refused: false }, SUCCESS),
+            (Session, End::Lost { refused: true }, SYSTEM_ERR),
         ];
         for (phase, end, expected) in table {
             assert_eq!(code(*phase, *end), *expected, "{phase:?} {end:?}");
@@ -157,6 +156,24 @@ mod tests {
         for phase in [Authenticate, Account, Session, Prelim, Update] {
             assert_eq!(code(phase, End::Misconfigured), SERVICE_ERR);
             assert_eq!(code(phase, End::Panicked), SYSTEM_ERR);
+        }
+    }
+
+    #[test]
+    fn no_refusal_of_a_session_is_a_warning_to_sudo() {
+        const SESSION_ERR: c_int = 14;
+        for end in [
+            End::Refused,
+            End::NoAnswer,
+            End::TooManyRounds,
+            End::Lost { refused: true },
+            End::Misconfigured,
+            End::Panicked,
+            unreachable(Verdict::Refused, true),
+            unreachable(Verdict::Ignored, false),
+        ] {
+            let code = code(Session, end);
+            assert!(![SUCCESS, IGNORE, SESSION_ERR].contains(&code), "{end:?}");
         }
     }
 

@@ -168,6 +168,7 @@ impl Host {
             shells: path.join("shells"),
             identity: path.join("lib/identity"),
             hold_down: path.join("run/servers"),
+            dialogues: path.join("run/dialogues"),
             spool: path.join("spool/pam"),
             sessions: path.join("run/sessions"),
             proc: path.join("proc"),
@@ -177,6 +178,8 @@ impl Host {
             },
             millis: 1_700_000_000_000,
             setuid: false,
+            caller: None,
+            pid: 7,
         };
         let handle = Fake {
             user: "alice".to_owned(),

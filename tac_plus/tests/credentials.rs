@@ -112,6 +112,27 @@ fn a_password_file_proves_users_until_their_last_day() {
 }
 
 #[test]
+fn a_password_file_that_goes_away_leaves_a_denial_of_everybody_else_a_denial() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users");
+    std::fs::write(&path, "alice:*:1:1::/:\n").unwrap();
+    let file = path.display();
+    let server = Server::start(&format!(
+        "throttle = 0\n{HOST}user = alice {{ login = file {file} }}\n\
+         user = bob {{ login = cleartext \"bob login\" }}\n"
+    ));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(ascii(&server, "bob", "bob login"), "PASS \"\"");
+    assert_eq!(ascii(&server, "bob", "wrong"), "FAIL \"\"");
+    assert_eq!(ascii(&server, "nobody", "wrong"), "FAIL \"\"");
+    let unknown = ascii(&server, "alice", "wrong");
+    assert_eq!(
+        unknown, "ERROR \"\"",
+        "nobody can tell whether this is right"
+    );
+}
+
+#[test]
 fn users_of_the_host_are_proved_by_its_shadow_file() {
     let folder = tempfile::tempdir().unwrap();
     let (_, hash) = HASHES[4];

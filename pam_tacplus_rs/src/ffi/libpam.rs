@@ -56,6 +56,7 @@ pub(super) const PAM_ERROR_MSG: c_int = 3;
 pub(super) const PAM_TEXT_INFO: c_int = 4;
 
 pub(super) const PAM_SILENT: c_int = 0x8000;
+pub(super) const PAM_DATA_SILENT: c_int = 0x4000_0000;
 pub(super) const PAM_CHANGE_EXPIRED_AUTHTOK: c_int = 0x0020;
 pub(super) const PAM_PRELIM_CHECK: c_int = 0x4000;
 

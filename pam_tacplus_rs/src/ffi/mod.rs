@@ -6,6 +6,7 @@
 
 mod libpam;
 mod live;
+mod resolve;
 mod spawn;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -16,6 +17,7 @@ use std::sync::Once;
 
 use libpam::PamHandle;
 use live::Live;
+pub(crate) use resolve::resolve;
 pub(crate) use spawn::spawn;
 
 use crate::call::{Call, Site};
@@ -168,7 +170,7 @@ unsafe fn guard(
         .map(std::mem::take)
         .unwrap_or_default();
     let end = catch_unwind(AssertUnwindSafe(|| {
-        let site = Site::host(*memory.setuid.get_or_insert_with(is_setuid));
+        let site = Site::host(*memory.setuid.get_or_insert_with(is_setuid), caller());
         let silent = flags & libpam::PAM_SILENT != 0;
         run(&mut Call::new(
             &mut live,
@@ -219,7 +221,7 @@ unsafe fn memory(pamh: *mut PamHandle) -> *mut Memory {
 }
 
 /// The handle ends, here or in a forked copy of the process.
-unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, _error_status: c_int) {
+unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, status: c_int) {
     if data.is_null() {
         return;
     }
@@ -229,7 +231,10 @@ unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, _error_sta
     // SAFETY: `data` is the Box that `memory` gave to libpam together with this
     // function, which libpam calls once for it.
     let memory = unsafe { Box::from_raw(data.cast::<Memory>()) };
-    if let Ok(Some(line)) = catch_unwind(AssertUnwindSafe(|| abandon(*memory))) {
+    // The application says that another copy of this handle goes on.
+    let goes_on = status & libpam::PAM_DATA_SILENT != 0;
+    let ended = AssertUnwindSafe(|| (!goes_on).then(|| abandon(*memory))?);
+    if let Ok(Some(line)) = catch_unwind(ended) {
         // SAFETY: libpam passes its handle, still whole for the time of the call.
         unsafe { Live::new(pamh) }.log(Level::Warning, &line);
     }
@@ -238,8 +243,19 @@ unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, _error_sta
 }
 
 fn abandon(memory: Memory) -> Option<String> {
-    let site = Site::host(memory.setuid.unwrap_or_else(is_setuid));
+    let site = Site::host(memory.setuid.unwrap_or_else(is_setuid), caller());
     session::abandon(memory, &site)
+}
+
+/// Who started this program, where that is not root: by the kernel's note of the start,
+/// or by the real uid.
+fn caller() -> Option<u32> {
+    // SAFETY: getauxval has no preconditions.
+    let started_by = unsafe { libc::getauxval(libc::AT_UID) };
+    let real = rustix::process::getuid().as_raw();
+    [u32::try_from(started_by).unwrap_or(0), real]
+        .into_iter()
+        .find(|uid| *uid != 0)
 }
 
 /// Whether somebody other than root started this program. sudo takes root's real uid

@@ -1,3 +1,4 @@
+use tacacs_common::dialogues::Dialogues;
 use tacacs_common::packet::AuthenStatus::{self, Error, Fail, GetData, GetPass, GetUser, Pass};
 use tacacs_common::packet::{Action, AuthenService, AuthenType};
 
@@ -194,6 +195,63 @@ fn the_stacks_password_answers_the_first_question_for_a_password_and_no_other() 
 }
 
 #[test]
+fn with_a_prompt_of_its_own_the_host_asks_for_the_password_before_it_asks_a_server() {
+    for (word, global) in [("prompt=PIN:_", ""), ("debug", "prompt = PIN:_")] {
+        let server = Server::start(&[
+            Say::Hidden(GetPass, "Password: "),
+            Say::Hidden(GetData, "Code: "),
+            Say::Authen(Pass, ""),
+        ]);
+        let global = format!("login = ascii\n{global}");
+        let mut host = Host::new(&[server.address], &global)
+            .words(&[word])
+            .answers(&["pw1", "123456"]);
+        assert_eq!(login(&mut host), End::Pass, "{}", host.log());
+        let asked = ["PIN: ", "Code: "].map(|prompt| (false, prompt.to_owned()));
+        assert_eq!(host.handle.asked, asked);
+        assert_eq!(host.handle.password.as_deref(), Some(&b"pw1"[..]));
+        assert!(matches!(&server.seen()[1], Seen::Continue { user_msg, .. } if user_msg == "pw1"));
+
+        // Who does not answer lets no connection wait.
+        let server = Server::start(&[Say::Hidden(GetPass, "Password: ")]);
+        let mut host = Host::new(&[server.address], &global).words(&[word]);
+        assert_eq!(login(&mut host), End::NoAnswer);
+        assert_eq!(server.connections(), 0);
+    }
+}
+
+#[test]
+fn a_login_that_finds_no_room_for_its_dialogue_is_refused_and_asks_no_server() {
+    let server = Server::start(&[Say::Hidden(GetPass, ""), Say::Authen(Pass, "")]);
+    let key = server.address.to_string();
+    let mut host =
+        Host::new(&[server.address], "login = ascii\ndialogues = 2").answers(&["pw", "pw"]);
+    let dialogues = Dialogues::new(&host.site.dialogues, 2);
+    let su = dialogues.enter(&key, true).unwrap().unwrap();
+
+    host.site.setuid = true;
+    assert_eq!(login(&mut host), End::Refused);
+    assert!(
+        host.log().contains("as many dialogues wait there"),
+        "{}",
+        host.log()
+    );
+    assert_eq!(server.connections(), 0);
+    // Logins have slots that no caller of su can keep.
+    host.site.setuid = false;
+    assert_eq!(login(&mut host), End::Pass, "{}", host.log());
+
+    let login_s = dialogues.enter(&key, false).unwrap().unwrap();
+    assert_eq!(login(&mut host), End::Refused);
+    drop((su, login_s));
+    std::fs::remove_dir_all(&host.site.dialogues).unwrap();
+    std::fs::write(&host.site.dialogues, "").unwrap();
+    assert_eq!(login(&mut host), End::Refused);
+    assert!(host.log().contains("cannot be counted"), "{}", host.log());
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
 fn endless_questions_end() {
     let script: Vec<Say> = std::iter::repeat_n(Say::Hidden(GetData, "again"), 100).collect();
     let server = Server::start(&script);
@@ -249,9 +307,13 @@ fn a_code_is_not_sent_to_a_second_server() {
     let second = Server::start(&[Say::Hidden(GetPass, ""), Say::Authen(Pass, "")]);
     let mut host =
         Host::new(&[first.address, second.address], "login = ascii").answers(&["123456", "123456"]);
-    let end = login(&mut host);
-    assert!(is_unreachable(end), "{end:?}");
+    assert_eq!(login(&mut host), End::Refused, "{}", host.log());
     assert_eq!(second.connections(), 0);
+    assert!(
+        host.log().contains("the dialogue broke off: "),
+        "{}",
+        host.log()
+    );
 }
 
 #[test]

@@ -140,13 +140,13 @@ fn a_named_session_without_a_server_is_logged_and_its_start_says_local() {
     );
     assert!(
         host.log().contains(
-            "Warning: session of 'alice' from 192.0.2.7 opened without a server, for \
-             fallback_users names the user (authen_method LOCAL)"
+            "Warning: session of 'alice' from 192.0.2.7 opened by fallback_users: no server is \
+             known to have approved it (authen_method LOCAL)"
         ),
         "{}",
         host.log()
     );
-    // What waits says so too.
+    // What waits goes out once there is a server.
     let server = Server::start(&[
         Say::Acct(AcctStatus::Success),
         Say::Acct(AcctStatus::Success),
@@ -163,6 +163,20 @@ fn a_named_session_without_a_server_is_logged_and_its_start_says_local() {
     let (Seen::Acct { flags: 2, .. }, Seen::Acct { flags: 4, .. }) = (&seen[0], &seen[1]) else {
         panic!("{seen:?}");
     };
+}
+
+#[test]
+fn a_named_session_that_a_server_approved_is_no_exception() {
+    let server = Server::start(&[Say::Author(PassAdd, &["priv-lvl=1"])]);
+    let mut host = Host::new(&[server.address], "fallback_users = alice");
+    assert_eq!(host.run(Phase::Account, authorize), End::Pass);
+    assert_eq!(host.run(Phase::Session, session::open), End::Pass);
+    assert!(host.log().contains("spooled"), "{}", host.log());
+    assert!(
+        !host.log().contains("opened by fallback_users"),
+        "{}",
+        host.log()
+    );
 }
 
 #[test]

@@ -9,7 +9,9 @@ use super::lexer::Token;
 use super::parser::{Parser, set};
 use crate::policy::draft::{At, Date, Host, Key, Lenient, Network, Problem, TlsName};
 
-pub(super) const BODY: &[&str] = &["enable", "key", "lenient", "name", "prompt", "tls", "warn"];
+pub(super) const BODY: &[&str] = &[
+    "enable", "key", "lenient", "name", "nameless", "prompt", "tls", "warn",
+];
 
 impl Parser<'_> {
     /// `= ADDRESS { ... }`; nothing for a host by name, which is no client here.
@@ -28,6 +30,7 @@ impl Parser<'_> {
             keys: Vec::new(),
             prompt: None,
             enable: None,
+            ask_enable_name: false,
             lenient: Lenient::default(),
             tls_names: Vec::new(),
         };
@@ -81,11 +84,12 @@ impl Parser<'_> {
                 set(&mut host.enable, enable, keyword, "enable")
             }
             b"lenient" => {
-                match self.choice(&["minor-version", "empty-arg", "ascii-start-password"])? {
-                    "minor-version" => host.lenient.minor_version = true,
-                    "empty-arg" => host.lenient.empty_arg = true,
-                    _ => host.lenient.ascii_start_password = true,
-                }
+                host.lenient.forgive(self.choice(&Lenient::WORDS)?);
+                Ok(())
+            }
+            b"nameless" => {
+                self.second(keyword, &["enable"])?;
+                host.ask_enable_name = self.choice(&["ask", "allow"])? == "ask";
                 Ok(())
             }
             b"tls" => {

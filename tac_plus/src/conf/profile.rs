@@ -206,11 +206,13 @@ impl Parser<'_> {
         if !matches!(token.kind, Kind::Word | Kind::Quoted) || token.text.is_empty() {
             return Err(self.unexpected(&token, "a service"));
         }
+        // As in the original, a string in quotes is a name, whatever it says.
+        let bare = token.kind == Kind::Word;
         let value = match token.text.as_slice() {
-            b"exec" => ServiceName::Exec,
-            b"slip" => ServiceName::Slip,
-            b"arap" => ServiceName::Arap,
-            b"ppp" => {
+            b"exec" if bare => ServiceName::Exec,
+            b"slip" if bare => ServiceName::Slip,
+            b"arap" if bare => ServiceName::Arap,
+            b"ppp" if bare => {
                 let keyword = self.next(Expect::Name)?;
                 if keyword.text != b"protocol" {
                     return Err(self
@@ -233,6 +235,16 @@ impl Parser<'_> {
                     "'shell' is called 'exec' in this file: this is never used",
                 )
                 .hint("service = exec"),
+            );
+        }
+        if !bare && matches!(token.text.as_slice(), b"exec" | b"slip" | b"arap" | b"ppp") {
+            let name = String::from_utf8_lossy(&token.text).into_owned();
+            self.warnings.push(
+                Problem::new(
+                    token.place,
+                    format!("in quotes this is another service than {name}"),
+                )
+                .hint(format!("service = {name}")),
             );
         }
         self.open()?;
@@ -283,8 +295,8 @@ impl Parser<'_> {
             start: name.place.start,
             end: value.place.end,
         };
-        let attribute = self.attribute(name.text, optional, value.value, place)?;
-        service.attributes.push(attribute);
+        let attribute = self.attribute(name.text, optional, value.value, place);
+        service.attributes.extend(attribute);
         Ok(())
     }
 
@@ -319,18 +331,25 @@ impl Parser<'_> {
     }
 
     /// An argument as it goes on the wire, where its first separator decides whatever
-    /// the name was meant to be.
+    /// the name was meant to be; nothing of one that has no name there.
     fn attribute(
         &mut self,
         name: Vec<u8>,
         optional: bool,
         value: Vec<u8>,
         place: Place,
-    ) -> Result<Attribute, Problem> {
-        let separator = if optional { b"*" } else { b"=" };
-        let wire = [name, separator.to_vec(), value].concat();
+    ) -> Option<Attribute> {
+        let mut wire = [name, b"=".to_vec(), value].concat();
+        // Of a name that holds one, the original turns this.
+        if optional && let Some(separator) = wire.iter_mut().find(|byte| **byte == b'=') {
+            *separator = b'*';
+        }
         let Some(argument) = Argument::parse(&wire) else {
-            return Err(Problem::new(place, "an argument needs a name"));
+            self.warnings.push(
+                Problem::new(place, "an argument without a name is never sent")
+                    .hint("NAME = VALUE, where the name holds neither '=' nor '*'"),
+            );
+            return None;
         };
         // RFC 8907 sections 3.7 and 6.1.
         let is_printable = wire.iter().all(|byte| (b' '..=b'~').contains(byte));
@@ -343,7 +362,7 @@ impl Parser<'_> {
                 .hint("an argument with its value is at most 255 bytes of printable US-ASCII"),
             );
         }
-        Ok(Attribute {
+        Some(Attribute {
             name: At {
                 value: argument.name.to_vec(),
                 place,

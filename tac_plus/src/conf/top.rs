@@ -11,7 +11,7 @@ use super::block::Blocks;
 use super::lexer::{Braces, Expect, Kind, Token};
 use super::parser::{Parser, file_name, permission, set};
 use super::source::Source;
-use crate::policy::draft::{AccountingFormat, Acl, At, Credential, Draft, Problem, Rule};
+use crate::policy::draft::{AccountingFormat, Acl, At, Credential, Draft, Lenient, Problem, Rule};
 
 pub(super) const TOP_LEVEL: &[&str] = &[
     "accounting",
@@ -21,6 +21,7 @@ pub(super) const TOP_LEVEL: &[&str] = &[
     "group",
     "host",
     "key",
+    "lenient",
     "limit",
     "listen",
     "log",
@@ -163,6 +164,7 @@ impl Parser<'_> {
                     _ => settings.callout_timeout = self.seconds()?,
                 }
             }
+            b"lenient" => draft.lenient.forgive(self.choice(&Lenient::WORDS)?),
             b"listen" => settings.listen.push(self.socket_address(49)?),
             b"limit" => self.limit(keyword, draft)?,
             b"log" => {
@@ -319,7 +321,7 @@ impl Parser<'_> {
     }
 
     /// The word after a new directive's first one.
-    fn second(
+    pub(super) fn second(
         &mut self,
         keyword: &Token,
         known: &'static [&'static str],

@@ -45,16 +45,28 @@ pub(crate) fn try_out(policy: &Policy, warnings: &mut Vec<String>) -> Result<(),
             "PAM has no service '{service}', so '/etc/pam.d/other' decides about its users"
         ));
     }
-    let mut programs = HashSet::new();
+    let mut tried = HashSet::new();
     for callout in policy.callouts() {
-        if let Some(name) = program_of(callout)
-            && programs.insert(name)
-            && !program::can_start(Path::new(OsStr::from_bytes(name)))
+        let mut words = plain_words(callout).into_iter();
+        if let (Callout::Words(_), Some(name)) = (callout, words.next())
+            && tried.insert(name)
+            && !program::can_start(path_of(name))
         {
             warnings.push(format!(
                 "program '{}' cannot be started, so who depends on it is not authorized",
                 Word(name)
             ));
+        }
+        // What a program is told to read is there, or whoever it is asked about is at its mercy.
+        for name in words.filter(|word| word.starts_with(b"/")) {
+            if tried.insert(name)
+                && let Err(error) = accessat(CWD, path_of(name), Access::READ_OK, AtFlags::EACCESS)
+            {
+                warnings.push(format!(
+                    "'{}', which a program is started with, cannot be read: {error}",
+                    Word(name)
+                ));
+            }
         }
     }
     Ok(())
@@ -86,13 +98,26 @@ fn try_file(policy: &Policy, path: &Path, warnings: &mut Vec<String>) -> Result<
     Ok(())
 }
 
-/// The program of a line that no shell reads.
-fn program_of(callout: &Callout) -> Option<&[u8]> {
+fn path_of(name: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(name))
+}
+
+/// The words of a line that are what they are whoever asks. Of a line for a shell, those
+/// that mean nothing else to it.
+fn plain_words(callout: &Callout) -> Vec<&[u8]> {
     match callout {
-        Callout::Words(words) => match words.first().map(Vec::as_slice) {
-            Some([Part::Text(name)]) => Some(name),
-            _ => None,
-        },
-        Callout::Shell(_) => None,
+        Callout::Words(words) => {
+            let plain = words.iter().map(|word| match word.as_slice() {
+                [Part::Text(text)] => text.as_slice(),
+                _ => &[],
+            });
+            plain.collect()
+        }
+        Callout::Shell(line) => {
+            let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(byte);
+            line.split(|byte| byte.is_ascii_whitespace() || matches!(byte, b'\'' | b'"'))
+                .map(|word| if word.iter().all(is_plain) { word } else { &[] })
+                .collect()
+        }
     }
 }

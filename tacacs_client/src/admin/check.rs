@@ -11,6 +11,7 @@ use tacacs_common::identity::name::is_shared_account;
 use tacacs_common::identity::{self, Store};
 
 use super::elsewhere::PASSWD;
+use super::pam::{self, Weight};
 use super::{NAME, outage};
 use crate::exit::{Exit, Failure};
 use crate::{output, sys};
@@ -21,14 +22,19 @@ const NSSWITCH: &str = "/etc/nsswitch.conf";
 /// never asked for.
 const DATABASES: [&str; 2] = ["passwd", "group"];
 
+/// What is wrong with a PAM line, and not only worth knowing.
+const FAULTS: [Weight; 2] = [Weight::LocksOut, Weight::LetsIn];
+
 /// As the C library makes it of `tacplus`.
 const MODULE: &CStr = c"libnss_tacplus.so.2";
 
-/// Prints the configuration, or everything that is wrong with it.
-pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
+/// Prints the configuration, or everything that is wrong with it and the PAM lines below
+/// this root folder.
+pub(super) fn run(path: &Path, root: &Path) -> Result<Exit, Failure> {
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => {
+            check_pam_lines(root, &FAULTS);
             list(&error);
             return Ok(Exit::Usage);
         }
@@ -43,11 +49,32 @@ pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
     for warning in outage::warnings(&config, &outage::Host::here()) {
         output::tell(NAME, format_args!("warning: {warning}"));
     }
-    if check_secrets(&config) {
-        Ok(Exit::Pass)
-    } else {
-        Ok(Exit::Usage)
+    let all_right = [check_pam_lines(root, &FAULTS), check_secrets(&config)];
+    Ok(exit(all_right == [true, true]))
+}
+
+/// Whether this version can be put in the place of an earlier one: everything else about
+/// the PAM lines is as it was before.
+pub(super) fn before_install(root: &Path) -> Exit {
+    exit(check_pam_lines(root, &[Weight::LocksOut]))
+}
+
+const fn exit(all_right: bool) -> Exit {
+    if all_right { Exit::Pass } else { Exit::Usage }
+}
+
+/// Whether no PAM line has one of these faults. Everything else is a warning.
+fn check_pam_lines(root: &Path, faults: &[Weight]) -> bool {
+    let (wrong, told): (Vec<_>, Vec<_>) = pam::findings(root)
+        .into_iter()
+        .partition(|finding| faults.contains(&finding.weight));
+    for finding in told {
+        output::tell(NAME, format_args!("warning: {}", finding.text));
     }
+    for finding in &wrong {
+        output::tell(NAME, &finding.text);
+    }
+    wrong.is_empty()
 }
 
 /// What a file may say already and no program here does yet: it loads, and the

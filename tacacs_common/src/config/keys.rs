@@ -120,6 +120,19 @@ keys! {
         "login", Word(&["pap", "chap", "ascii", "login", "mschap", "mschapv2"]), "pap", g.login = login(v)?,
             "how a password is sent: pap, chap, ascii, mschap or mschapv2",
             "Challenges and one-time codes need ascii, which old files call login.";
+        "prompt"("Password:_"), Token, "", g.prompt = Some(token(v)?.replace('_', " ")),
+            "what to ask for a password with",
+            "_ stands for a blank. With login = ascii the password is then asked for before a server is, so \
+                that no connection waits for it: a server closes those that wait, and takes only so many.";
+        "dialogues", Number(2, 1000), "10", g.dialogues = number(v)?,
+            "dialogues with one server that may wait at the same time, with login = ascii",
+            "All processes of the host count. A login beyond it is refused, and no case for unreachable: else who \
+                lets connections wait, which needs no account, would make the server seem full. Programs like su \
+                and sudo have half of them, for who starts them can let them wait for ever.";
+        "local_ports", Switch, "yes", g.local_ports = switch(v)?,
+            "connect from a port of 600 to 1023 when every other one is taken",
+            "Any user can take all the others. Ports that /etc/services or /etc/bindresvport.blacklist names are \
+                left alone. no: the login is refused.";
         "service", Token, "shell", g.service = token(v)?,
             "value of the service argument in authorization and accounting",
             "Servers choose their rules by it.";

@@ -52,6 +52,9 @@ fn show_global(text: &mut Text, global: &Global) {
     text.key("deadline", seconds(global.deadline));
     text.key("hold_down", seconds(global.hold_down));
     text.key("login", word(&global.login));
+    text.key("prompt", optional(&global.prompt).replace(' ', "_"));
+    text.key("dialogues", global.dialogues);
+    text.key("local_ports", switch(global.local_ports));
     text.key("service", &global.service);
     text.key("protocol", optional(&global.protocol));
     text.key("source_ip", source(&global.source));

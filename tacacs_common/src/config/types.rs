@@ -77,8 +77,12 @@ pub struct Global {
     pub debug: bool,
     /// TLS servers may stand next to plain ones.
     pub allow_mixed: bool,
-    /// Password prompt (PAM line only).
+    /// Password prompt.
     pub prompt: Option<String>,
+    /// Dialogues with one server that may wait at the same time.
+    pub dialogues: u32,
+    /// Whether root may connect from a port below 1024 when there is no other.
+    pub local_ports: bool,
     /// Use of the password another module asked for (PAM line only).
     pub pass: FirstPass,
 }
@@ -465,6 +469,8 @@ impl Default for Global {
             debug: false,
             allow_mixed: false,
             prompt: None,
+            dialogues: 0,
+            local_ports: false,
             pass: FirstPass::None,
         };
         keys::each_default(|set, value| {

@@ -58,10 +58,6 @@ fn what_cannot_be_meant_is_an_error() {
             "user = a { service = ppp { } }",
             "'protocol' after 'ppp' expected",
         ),
-        (
-            "user = a { service = x { *b = c } }",
-            "an argument needs a name",
-        ),
         ("user = a {", "'}' expected, found the end of the file"),
         (
             "host = 192.0.2/24 { }",

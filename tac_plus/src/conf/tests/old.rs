@@ -144,6 +144,18 @@ fn what_is_odd_loads_with_a_warning() {
             "'shell' is called 'exec'",
         ),
         (
+            "user = a { service = x { *b = c } }",
+            "an argument without a name is never sent",
+        ),
+        (
+            "user = a { service = \"exec\" { } }",
+            "in quotes this is another service than exec",
+        ),
+        (
+            "user = $enab15$ { login = nopassword }",
+            "'$enab15$' has no password",
+        ),
+        (
             "user = a { arap = cleartext x }",
             "'arap' is read and never used",
         ),

@@ -17,10 +17,7 @@ impl Session {
         let record = match request.check(version).and_then(|()| request.record()) {
             Ok(record) => record,
             Err(error) => {
-                let line = format!(
-                    "accounting record refused: device={}: {error}",
-                    self.address
-                );
+                let line = self.senseless("accounting", &request.about, &error);
                 return Step::Reply(Reply::Acct(AcctStatus::Error), Some(line));
             }
         };

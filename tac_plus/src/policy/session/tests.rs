@@ -359,6 +359,21 @@ fn enable_asks_the_user_then_the_host_then_the_level() {
 }
 
 #[test]
+fn who_raises_privileges_without_a_name_is_asked_for_one_where_the_client_says_so() {
+    let configuration = CONFIGURATION.replace("prompt =", "nameless enable = ask prompt =");
+    let mut talk = Talk::with(&configuration, ONE);
+    assert_eq!(talk.start(enable("", 15)), "GETUSER \"Who? \"");
+    assert_eq!(talk.say("alice"), "GETPASS NOECHO \"Password: \"");
+    let answer = talk.say("alice enable");
+    assert!(
+        answer.starts_with("PASS \"\" | enable 15 success: user=alice"),
+        "{answer}"
+    );
+    let named = Talk::with(&configuration, ONE).start(enable("alice", 15));
+    assert!(named.starts_with("GETPASS"), "{named}");
+}
+
+#[test]
 fn enable_does_not_care_about_the_authentication_type() {
     let unset = AuthenStart {
         authen_type: AuthenType::NotSet,

@@ -45,6 +45,9 @@ const ROWS: &[Row] = &[
         &["pap", "chap", "ascii", "login", "mschap", "mschapv2"],
         &["PAP", "md5", "pap chap"],
     ),
+    ("global", "prompt", &["PIN:_", ""], &["a b"]),
+    ("global", "dialogues", &["2", "1000"], &["1", "1001", "x"]),
+    ("global", "local_ports", SWITCH, NO_SWITCH),
     (
         "global",
         "service",

@@ -39,7 +39,7 @@ fn a_record_is_one_line_in_the_originals_format() {
 fn invalid_accounting_flags_are_errors() {
     for flags in [0x00, 0x01, 0x06, 0x0C, 0x0E] {
         assert!(
-            record(flags, &["task_id=1"]).starts_with("ERROR | accounting record refused"),
+            record(flags, &["task_id=1"]).starts_with("ERROR | accounting error: user="),
             "{flags:#x}"
         );
     }
