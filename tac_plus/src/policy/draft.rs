@@ -249,6 +249,13 @@ pub struct Credentials {
     pub enable: Option<At<Arc<Credential>>>,
 }
 
+impl Credentials {
+    /// Those that somebody types a password for.
+    pub(crate) fn typed(&self) -> [Option<&At<Arc<Credential>>>; 4] {
+        [&self.login, &self.pap, &self.global, &self.enable].map(Option::as_ref)
+    }
+}
+
 /// Which service a request or a block is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ServiceName {
