@@ -91,6 +91,8 @@ pub struct Draft {
     pub lenient: Lenient,
     /// Known clients.
     pub hosts: Vec<Host>,
+    /// The last client that is known by its name only, which is no client.
+    pub named_host: Option<Place>,
     /// Named lists of client addresses.
     pub acls: Vec<Acl>,
     /// Groups.
