@@ -93,9 +93,26 @@ fn check_warns_of_what_loads_and_is_not_there_yet() {
     );
     let secret = support::KEY;
     let ended = check(&format!(
-        "[server one]\naddress = 192.0.2.1\nsecret = {secret}\n[mapping]\nmode = local\n"
+        "[server one]\naddress = 127.0.0.1\nsecret = {secret}\n"
     ));
-    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    assert!(!ended.stderr.contains("TLS"), "{}", ended.stderr);
+}
+
+#[test]
+fn check_warns_of_what_an_outage_and_who_stands_on_the_way_can_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = support::KEY;
+    let text =
+        format!("unreachable = ignore\n[server one]\naddress = 192.0.2.1\nsecret = {secret}\n");
+    let path = private(&folder, "tacplus.conf", &text);
+    let ended = run(program(PROGRAM).args(["check", "--config"]).arg(&path));
+    assert_eq!(ended.code, 0);
+    for words in [
+        "tacplus: warning: unreachable = ignore: whoever can make a server slow, full or silent",
+        "tacplus: warning: server 'one' (192.0.2.1:49) is plain TACACS+ across a network",
+    ] {
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
 }
 
 #[test]

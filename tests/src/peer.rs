@@ -131,6 +131,8 @@ pub enum Forged {
     CutOff,
     /// One byte a second.
     Trickle,
+    /// The status turned into this one on the way, without the secret: the pad is as it was.
+    Status(u8),
 }
 
 impl Step {

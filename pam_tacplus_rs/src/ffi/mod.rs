@@ -6,21 +6,24 @@
 
 mod libpam;
 mod live;
+mod resolve;
 mod spawn;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::ptr;
 use std::sync::Once;
 
 use libpam::PamHandle;
 use live::Live;
+pub(crate) use resolve::resolve;
 pub(crate) use spawn::spawn;
 
 use crate::call::{Call, Site};
 use crate::handle::{Handle, Level, Memory};
 use crate::outcome::{End, Phase, code};
-use crate::{account, login, passwd, session};
+use crate::{account, login, passwd, process, session};
 
 /// Under which name the module's memory hangs on the handle.
 const DATA: &CStr = c"pam_tacplus_rs";
@@ -162,7 +165,7 @@ unsafe fn guard(
         .map(std::mem::take)
         .unwrap_or_default();
     let end = catch_unwind(AssertUnwindSafe(|| {
-        let site = Site::host(is_setuid());
+        let site = Site::host(*memory.setuid.get_or_insert_with(is_setuid), caller());
         let silent = flags & libpam::PAM_SILENT != 0;
         run(&mut Call::new(
             &mut live,
@@ -179,8 +182,7 @@ unsafe fn guard(
         Some(place) => *place = memory,
         // There was no memory to hang on the handle: end what would hang in it.
         None => {
-            let ended = AssertUnwindSafe(|| session::abandon(memory, &Site::host(is_setuid())));
-            if let Ok(Some(line)) = catch_unwind(ended) {
+            if let Ok(Some(line)) = catch_unwind(AssertUnwindSafe(|| abandon(memory))) {
                 live.log(Level::Warning, &line);
             }
         }
@@ -213,7 +215,7 @@ unsafe fn memory(pamh: *mut PamHandle) -> *mut Memory {
 }
 
 /// The handle ends, here or in a forked copy of the process.
-unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, _error_status: c_int) {
+unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, status: c_int) {
     if data.is_null() {
         return;
     }
@@ -222,22 +224,41 @@ unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, _error_sta
     // SAFETY: `data` is the Box that `memory` gave to libpam together with this
     // function, which libpam calls once for it.
     let memory = unsafe { Box::from_raw(data.cast::<Memory>()) };
-    let ended = catch_unwind(AssertUnwindSafe(|| {
-        session::abandon(*memory, &Site::host(is_setuid()))
-    }));
-    if let Ok(Some(line)) = ended {
+    // The application says that another copy of this handle goes on.
+    let goes_on = status & libpam::PAM_DATA_SILENT != 0;
+    let ended = AssertUnwindSafe(|| (!goes_on).then(|| abandon(*memory))?);
+    if let Ok(Some(line)) = catch_unwind(ended) {
         // SAFETY: libpam passes its handle, still whole for the time of the call.
         unsafe { Live::new(pamh) }.log(Level::Warning, &line);
     }
     drop(errno);
 }
 
+fn abandon(memory: Memory) -> Option<String> {
+    let site = Site::host(memory.setuid.unwrap_or_else(is_setuid), caller());
+    session::abandon(memory, &site)
+}
+
+/// Who started this program, where that is not root: by the kernel's note of the start,
+/// or by the real uid.
+fn caller() -> Option<u32> {
+    // SAFETY: getauxval has no preconditions.
+    let started_by = unsafe { libc::getauxval(libc::AT_UID) };
+    let real = rustix::process::getuid().as_raw();
+    [u32::try_from(started_by).unwrap_or(0), real]
+        .into_iter()
+        .find(|uid| *uid != 0)
+}
+
 /// Whether somebody other than root started this program. sudo takes root's real uid
-/// before it comes here, so the kernel's note of the start is asked too.
+/// before it comes here, so the kernel's note of the start is asked too; and what sudo
+/// runs was started by root, at the terminal of the same user.
 fn is_setuid() -> bool {
     // SAFETY: getauxval has no preconditions.
     let started_by = unsafe { libc::getauxval(libc::AT_UID) };
-    started_by != 0 || !rustix::process::getuid().is_root()
+    started_by != 0
+        || !rustix::process::getuid().is_root()
+        || process::is_at_a_users_terminal(Path::new("/proc/self"))
 }
 
 /// The words of the PAM line. What is not UTF-8 is no word the configuration

@@ -3,7 +3,10 @@
 //! Owns its command line. Each subcommand is a file of this folder.
 
 mod check;
+mod elsewhere;
 mod identity;
+mod outage;
+mod pam;
 mod spool;
 
 use std::path::{Path, PathBuf};
@@ -33,8 +36,8 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Check the configuration, and print it with every default filled in and without secrets
-    Check(ConfigFile),
+    /// Check the configuration and the PAM lines, and print the configuration with every default filled in and without secrets
+    Check(Check),
     /// Accounting records that no server has taken yet
     #[command(subcommand)]
     Spool(Spool),
@@ -48,6 +51,18 @@ struct ConfigFile {
     /// the configuration
     #[arg(long, value_name = "FILE", default_value = config::PATH)]
     config: PathBuf,
+}
+
+#[derive(Args)]
+struct Check {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// the folder below which etc/pam.d is looked for
+    #[arg(long, value_name = "FOLDER", default_value = "/")]
+    root: PathBuf,
+    /// look at the PAM lines only, and fail only if one would lock root out with this version
+    #[arg(long)]
+    before_install: bool,
 }
 
 #[derive(Subcommand)]
@@ -85,7 +100,8 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.action {
-        Action::Check(with) => check::run(&with.config),
+        Action::Check(with) if with.before_install => Ok(check::before_install(&with.root)),
+        Action::Check(with) => check::run(&with.config.config, &with.root),
         Action::Identity(action) => identity::run(action),
         Action::Spool(Spool::Status(folder)) => {
             needs_root(&folder.spool)?;

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tacacs_common::client::{Client, getent};
 use tacacs_common::config::Config;
-use tacacs_common::outcome::{DenyReason, Outcome};
+use tacacs_common::outcome::Outcome;
 use tacacs_common::spool::{Delivery, End, Limits, Report, Spool, Status};
 
 use super::NAME;
@@ -120,21 +120,15 @@ pub(super) fn flush(config: &Path, root: &Path, json: bool) -> Result<Exit, Fail
 }
 
 fn send(client: &mut Client<'_>, body: &[u8]) -> Delivery {
-    match client.account(body) {
-        Outcome::Pass(_) => Delivery::Stored,
+    let outcome = client.account(body);
+    match &outcome {
+        Outcome::Pass(_) => {}
         Outcome::Deny(denial) => {
             output::tell(NAME, format_args!("{}: {}", denial.server, denial.reason));
-            match denial.reason {
-                // It will not fit a packet tomorrow either.
-                DenyReason::Unsendable(_) => Delivery::Refused,
-                _ => Delivery::Retry,
-            }
         }
-        Outcome::Unreachable(unreachable) => {
-            output::tell(NAME, unreachable);
-            Delivery::Retry
-        }
+        Outcome::Unreachable(unreachable) => output::tell(NAME, unreachable),
     }
+    Delivery::of(&outcome)
 }
 
 fn ended(writer: &str, report: &Report) -> (&'static str, Exit) {

@@ -191,6 +191,16 @@ impl Connection {
         match reply.forged {
             Some(Forged::MajorVersion) => header[0] = 0xD0,
             Some(Forged::LongLength) => header[8] = 0x7F,
+            Some(Forged::Status(status)) => {
+                let at = if request.packet_type == PacketType::Acct {
+                    4
+                } else {
+                    0
+                };
+                body.get_mut(at)
+                    .into_iter()
+                    .for_each(|byte| *byte ^= reply.status ^ status);
+            }
             _ => {}
         }
         self.put(&header, &body, reply.forged)

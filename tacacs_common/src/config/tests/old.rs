@@ -142,6 +142,7 @@ fn the_pam_line_overrides_the_file() {
         "vrf=mgmt",
         "prompt=Token_code:_",
         "try_first_pass",
+        "nodelay",
     ])
     .unwrap();
     let global = &config.global;
