@@ -332,6 +332,17 @@ fn nopassword_passes_without_a_question() {
 }
 
 #[test]
+fn a_users_own_login_stands_above_nopassword_of_its_group() {
+    let configuration = "host = 192.0.2.1 { key = \"a secret of more than sixteen\" }\n\
+         group = g { login = nopassword }\n\
+         user = own { member = g login = cleartext x }\nuser = none { member = g }\n";
+    for (user, expected) in [("own", "GETPASS"), ("none", "PASS")] {
+        let said = Talk::with(configuration, ONE).start(start(AuthenType::Ascii, user, b""));
+        assert!(said.starts_with(expected), "{user}: {said}");
+    }
+}
+
+#[test]
 fn enable_asks_the_user_then_the_host_then_the_level() {
     for (address, user, level, password, expected) in [
         (ONE, "alice", 15, "alice enable", "PASS"),
