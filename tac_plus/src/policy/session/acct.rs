@@ -2,9 +2,9 @@
 //!
 //! Owns what a record looks like.
 
-use tacacs_common::packet::{AcctRecord, AcctRequest, AcctStatus, Version};
+use tacacs_common::packet::{AcctRecord, AcctRequest, Version};
 
-use super::{Effect, Record, Reply, Session, State, Step};
+use super::{Effect, Record, Session, State, Step};
 use crate::escape::{self, Field};
 
 impl Session {
@@ -21,7 +21,7 @@ impl Session {
                     "accounting record refused: device={}: {error}",
                     self.address
                 );
-                return Step::Reply(Reply::Acct(AcctStatus::Error), Some(line));
+                return Step::Senseless(error, line);
             }
         };
         self.state = State::Storing;

@@ -47,7 +47,7 @@ impl Session {
                 "authorization request refused: device={}: {error}",
                 self.address
             );
-            return Step::Reply(Reply::Author(Decision::error("")), Some(line));
+            return Step::Senseless(error, line);
         }
         let line = policy
             .settings
