@@ -309,6 +309,10 @@ fn connections_cannot_use_up_the_descriptors_that_a_rotation_and_a_reload_need()
     let record = acct(2, &args);
     let stored = |wire: &mut Wire, id| wire.ask(id, 1, Version::DEFAULT, true, &record).acct();
     assert_eq!(stored(&mut first, 1), "SUCCESS");
+    // At work: what nothing happens on would give way.
+    let login = start(AuthenType::Ascii, "alice", b"");
+    let asked = first.ask(3, 1, Version::DEFAULT, true, &login);
+    assert_eq!(asked.status(), "GETPASS");
     let _idle: Vec<Wire> = (0..30).map(|_| server.connect()).collect();
     server.wait_for_line("refused: too many connections");
     std::fs::rename(
