@@ -31,6 +31,7 @@ mod leaks;
 pub mod logins;
 pub mod memory;
 pub mod peer;
+pub mod provoke;
 pub mod scene;
 pub mod ssh;
 pub mod stage;
