@@ -170,16 +170,21 @@ fn who_takes_every_port_of_a_resolver_makes_no_denied_user_local() -> Result {
 
 #[test]
 fn su_takes_a_failed_lookup_for_an_outage_only_on_the_word_of_a_name_server() -> Result {
-    for (hosts, resolv_conf, gets_in) in [
-        ("files", "", true),
-        // Nobody is there, and the library says "no such name" in the second case.
-        ("files dns", "nameserver 127.0.0.1\n", false),
-        ("dns files", "nameserver 127.0.0.1\n", false),
+    const NOBODY: &str = "nameserver 127.0.0.1\n";
+    for (hosts, resolv_conf, nscd, gets_in) in [
+        ("files", "", false, true),
+        ("files dns", NOBODY, false, false),
+        // The library says "no such name" here.
+        ("dns files", NOBODY, false, false),
+        ("files", "", true, false),
     ] {
-        let stage = host("aaa1.example.net:49", "")
+        let mut host = host("aaa1.example.net:49", "")
             .file("/etc/nsswitch.conf", 0o644, &format!("hosts: {hosts}\n"))
-            .file("/etc/resolv.conf", 0o644, resolv_conf)
-            .start()?;
+            .file("/etc/resolv.conf", 0o644, resolv_conf);
+        if nscd {
+            host = host.file("/run/nscd/socket", 0o666, "");
+        }
+        let stage = host.start()?;
         let login = su(&stage, "bob", LOCAL_PASSWORD)?;
         let expected = if gets_in { "bob\n" } else { "" };
         assert_eq!(login.stdout, expected, "{hosts}: {login}{}", stage.logs());
