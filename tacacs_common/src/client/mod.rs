@@ -330,7 +330,7 @@ impl<'c> Client<'c> {
             if visit.trouble().is_none_or(Trouble::takes_time) {
                 used = used.saturating_add(server.timeout);
             }
-            if is_held && matches!(visit, Visit::Settled(_)) {
+            if is_held && visit.was_answered() {
                 let _ = self.hold_down.clear(&key(&server));
             }
             match visit {
