@@ -174,11 +174,38 @@ fn prompts_that_wait_make_no_server_full_and_no_denied_user_local() -> Result {
     let _waiting = waiting_at_the_prompt(&stage, 20)?;
     wait_for_refused_dialogues(&stage, 10)?;
 
-    let dialog = stage.ssh("bob").keyboard_interactive("whoami");
+    let dialog = stage.ssh("alice").keyboard_interactive("whoami");
     let login = dialog.answer("assword:", LOCAL_PASSWORD).run()?;
     assert_eq!(login.stdout, "", "{login}{}", stage.logs());
     let opened = stage.sh("grep -c ' 0100007F:0031 01 ' /proc/net/tcp")?;
     assert_eq!(opened.stdout.trim(), "10", "{}", stage.logs());
+    Ok(())
+}
+
+#[test]
+fn su_that_waits_for_ever_holds_up_no_login() -> Result {
+    let stage = host(SERVER, "login = ascii\ndialogues = 4").start()?;
+    let _server = stage.tac_plus(&scene::server_conf(), &[])?;
+
+    let line = "sleep 300 | su - bob -c true";
+    let words = [
+        "--reuid=alice",
+        "--regid=alice",
+        "--init-groups",
+        "sh",
+        "-c",
+        line,
+    ];
+    let start = |number| stage.spawn(&format!("su-{number}"), "setpriv", &words);
+    let _waiting = (0..6).map(start).collect::<Result<Vec<_>>>()?;
+    e2e::wait::until("four su without a slot", || {
+        let log = stage.syslog();
+        (log.matches("as many dialogues wait there").count() == 4).then_some(())
+    })
+    .map_err(|error| stage.failure(error))?;
+
+    let login = stage.ssh("alice").password(PASSWORD, "whoami")?;
+    assert_eq!(login.stdout, "alice\n", "{login}{}", stage.logs());
     Ok(())
 }
 
