@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use tacacs_common::client::Trouble;
+use tacacs_common::outcome::{Outcome, Unreachable};
 use tacacs_common::packet::{
     AcctRecord, AcctRequest, ArgumentsBuf, AuthenMethod, AuthenService, AuthenType, AuthorRequest,
     Body, PrivLvl,
@@ -469,9 +472,67 @@ fn nobody_takes_a_record_away_while_it_is_delivered() {
             stage.spool().discard(&listed[0]).unwrap_err(),
             stage.spool().retry(&listed[0]).unwrap_err(),
         ] {
-            assert_eq!(error.kind(), std::io::ErrorKind::TimedOut, "{error}");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
         }
         stored()
     });
     assert!(stage.waiting().is_empty());
+}
+
+/// What an answer to a record means for it, where `trouble` was the answer.
+fn delivery(trouble: Trouble) -> Delivery {
+    let tried = vec![("s1".to_owned(), trouble)];
+    Delivery::of(&Outcome::Unreachable(Unreachable {
+        tried,
+        ..Unreachable::default()
+    }))
+}
+
+#[test]
+fn what_only_one_record_does_to_a_server_is_told_from_an_outage() {
+    let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
+    for trouble in [
+        Trouble::ServerError(String::new()),
+        Trouble::HeaderOnly,
+        Trouble::Status,
+        Trouble::Closed,
+        Trouble::Io(reset()),
+        Trouble::NoReply { late: false },
+    ] {
+        assert_eq!(delivery(trouble), error());
+    }
+    for trouble in [
+        Trouble::Connect(reset()),
+        Trouble::ConnectTimeout { late: false },
+        Trouble::NoReply { late: true },
+        Trouble::NoTime,
+        Trouble::HeldDown,
+        Trouble::NoSecret,
+        Trouble::Local("socket", reset()),
+    ] {
+        assert_eq!(delivery(trouble), Delivery::Retry);
+    }
+}
+
+#[test]
+fn a_shortage_is_told_from_a_broken_disk_wherever_it_happened() {
+    // Longer than any name: what the system says about it is no shortage.
+    let stage = Stage::new();
+    let long = stage.root.path().join("x".repeat(300)).join("pam");
+    let broken = Spool::open(&long, Limits::default()).err().unwrap();
+    assert!(!statefile::is_shortage(&broken), "{broken}");
+    for (errno, expected) in [
+        (libc::EMFILE, true),
+        (libc::ENFILE, true),
+        (libc::ENOMEM, true),
+        (libc::EFBIG, true),
+        (libc::EDQUOT, true),
+        (libc::ENOSPC, false),
+        (libc::EROFS, false),
+        (libc::EIO, false),
+        (libc::EACCES, false),
+    ] {
+        let error = io::Error::from_raw_os_error(errno);
+        assert_eq!(statefile::is_shortage(&error), expected, "{error}");
+    }
 }
