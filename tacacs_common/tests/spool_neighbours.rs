@@ -5,6 +5,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use tacacs_common::client::Trouble;
@@ -178,20 +179,32 @@ fn who_calls_su_in_a_loop_uses_up_nobodys_share() {
 
 #[test]
 fn of_processes_that_go_on_at_once_no_more_append_than_fit() {
-    let stage = Stage::new();
-    std::thread::scope(|scope| {
-        for writer in 0..16 {
-            let stage = &stage;
-            scope.spawn(move || {
-                let spool = stage.limited(HUNDRED);
-                for n in 0..4 {
-                    let _ = spool.append(&body("alice", &format!("{writer}.{n}")), 1);
-                }
-            });
-        }
-    });
-    let waiting = stage.waiting().len();
-    assert!((1..=10).contains(&waiting), "{waiting}");
+    const TEN: Limits = Limits {
+        records: 10,
+        bytes: 1 << 20,
+    };
+    for _ in 0..20 {
+        let stage = Stage::new();
+        drop(stage.spool());
+        let together = Barrier::new(16);
+        std::thread::scope(|scope| {
+            for writer in 0..16 {
+                let (stage, together) = (&stage, &together);
+                scope.spawn(move || {
+                    let spool = stage.limited(TEN);
+                    together.wait();
+                    let _ = spool.append(&body("alice", &writer.to_string()), 1);
+                });
+            }
+        });
+        let waiting = stage.waiting().len();
+        assert!(waiting <= 1, "{waiting}");
+        // Of those that met each other all may have stepped back.
+        stage
+            .limited(HUNDRED)
+            .append(&body("alice", "later"), 1)
+            .unwrap();
+    }
 }
 
 #[test]
@@ -358,6 +371,12 @@ fn damaged_counters_make_no_name_that_is_not_found_again() {
                 assert!(matches!(report.end, End::Done), "{last}: {report:?}");
                 assert_eq!(taken, ["one"], "{last} in {file}");
             }
+            let nothing = Limits {
+                records: 0,
+                bytes: 0,
+            };
+            let dropped = stage.limited(nothing).append(&body("alice", "two"), 1);
+            dropped.unwrap_err();
             stage.spool().status().unwrap();
         }
     }
