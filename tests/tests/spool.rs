@@ -318,11 +318,11 @@ fn with_acct_required_no_command_of_sudo_runs_without_a_record() -> Result {
 
 #[test]
 fn a_session_that_a_copy_of_the_process_closes_has_one_stop() -> Result {
-    let stage = host("").pam("pam_host", SESSION_ONLY).start()?;
+    let stage = host("").pam("session_host", SESSION_ONLY).start()?;
     let peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
-    let source = workspace().join("tests/src/pam_host.c");
+    let source = workspace().join("tests/src/session_host.c");
     let compile = format!(
-        "gcc -Wall -Wextra -Werror -o /usr/bin/pam_host {} -lpam",
+        "gcc -Wall -Wextra -Werror -o /usr/bin/session_host {} -lpam",
         source.display()
     );
     stage.sh(&compile)?.success()?;
@@ -333,7 +333,7 @@ fn a_session_that_a_copy_of_the_process_closes_has_one_stop() -> Result {
     ];
     for (count, way) in (1..).zip(ways) {
         stage
-            .run("pam_host", &["pam_host", "alice", way])?
+            .run("session_host", &["session_host", "alice", way])?
             .success()?;
         let seen = peer.seen("acct")?;
         let actions: Vec<&str> = seen.iter().map(|seen| seen.action.as_str()).collect();
