@@ -286,8 +286,10 @@ keys! {
             "authorization attributes that may become PAM environment variables",
             "Nothing else that a server sends reaches the environment.";
         "handled"("shell:roles"), Names, "", m.handled = names(v)?,
-            "mandatory attributes accepted besides priv-lvl, timeout and idletime",
-            "Any other mandatory attribute denies the login, and the denial names it.";
+            "mandatory attributes accepted besides priv-lvl and timeout",
+            "Any other mandatory attribute denies the login, and the denial names it. idletime is one: nothing ends an \
+                idle session. timeout is kept by systemd where pam_systemd stands behind pam_tacplus in the session \
+                lines, and denies where it does not, and in su and sudo: listed here, neither is an obstacle.";
         "case", Word(&["lower", "keep"]), "lower", m.case = case(v)?,
             "upper case in user names: lower or keep",
             "lower: such names are refused. keep: they are names of their own.";
