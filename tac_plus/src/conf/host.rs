@@ -7,15 +7,15 @@ use std::net::IpAddr;
 
 use super::lexer::Token;
 use super::parser::{Parser, set};
-use crate::policy::draft::{At, Date, Host, Key, Lenient, Network, Problem, TlsName};
+use crate::policy::draft::{At, Date, Host, Key, Lenient, Network, Place, Problem, TlsName};
 
 pub(super) const BODY: &[&str] = &[
     "enable", "key", "lenient", "name", "nameless", "prompt", "tls", "warn",
 ];
 
 impl Parser<'_> {
-    /// `= ADDRESS { ... }`; nothing for a host by name, which is no client here.
-    pub(super) fn host(&mut self) -> Result<Option<Host>, Problem> {
+    /// `= ADDRESS { ... }`; only the place of a host by name, which is no client here.
+    pub(super) fn host(&mut self) -> Result<Result<Host, Place>, Problem> {
         let name = self.named_block("host")?;
         let text = String::from_utf8_lossy(&name.value).into_owned();
         let network = network(&text).map_err(|error| {
@@ -47,7 +47,7 @@ impl Parser<'_> {
                 .hint("write its address: whoever answers for the name service could pose as it"),
             );
         }
-        Ok(network.map(|_| host))
+        Ok(network.map(|_| host).ok_or(name.place))
     }
 
     fn host_statement(&mut self, keyword: &Token, host: &mut Host) -> Result<(), Problem> {
@@ -96,6 +96,13 @@ impl Parser<'_> {
                 let name = self.tls_name()?;
                 host.tls_names.push(name);
                 Ok(())
+            }
+            b"acl" | b"enableacl" => {
+                let problem = self.unknown(keyword, "word in a host", BODY);
+                Err(match self.missing_brace(keyword) {
+                    Some(_) => problem,
+                    None => problem.hint("an acl is named by users and groups: it says from which hosts they may ask"),
+                })
             }
             _ => Err(self.unknown(keyword, "word in a host", BODY)),
         }

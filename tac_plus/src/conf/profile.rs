@@ -6,7 +6,7 @@
 use tacacs_common::packet::Argument;
 
 use super::lexer::{Expect, Kind, Token};
-use super::parser::{Parser, permission, set, with_hint};
+use super::parser::{Parser, permission, set};
 use crate::policy::draft::{
     At, Attribute, Command, Date, Permission, Place, Problem, Profile, Rule, Service, ServiceName,
 };
@@ -174,9 +174,10 @@ impl Parser<'_> {
         let what = self.next(Expect::Name)?;
         if what.text != b"service" {
             let problem = self.unexpected(&what, "'service' after 'default'");
-            let is_outer = what.text == b"authentication";
-            let hint = is_outer.then(|| self.missing_brace(keyword)).flatten();
-            return Err(with_hint(problem, hint));
+            let hint = self.missing_brace(keyword).unwrap_or_else(|| {
+                "'default service = permit' is about services and commands alike".to_owned()
+            });
+            return Err(problem.hint(hint));
         }
         let value = self.permission_assignment()?;
         set(
@@ -285,10 +286,16 @@ impl Parser<'_> {
         if !matches!(name.kind, Kind::Word | Kind::Quoted) || name.text.is_empty() {
             return Err(self.unexpected(&name, "an argument's name"));
         }
-        if self.peek(Expect::Name)?.kind != Kind::Equals
-            && let Some(hint) = self.missing_brace(&name)
-        {
-            return Err(self.unexpected(&name, "an argument or '}'").hint(hint));
+        if self.peek(Expect::Name)?.kind != Kind::Equals {
+            let problem = self.unexpected(&name, "an argument or '}'");
+            if let Some(hint) = self.missing_brace(&name) {
+                return Err(problem.hint(hint));
+            }
+            if name.text == b"default" {
+                return Err(problem.hint(
+                    "'default attribute = permit' here, 'default service = permit' outside, for commands too",
+                ));
+            }
         }
         let value = self.assignment("an argument's value")?;
         let place = Place {
@@ -302,6 +309,15 @@ impl Parser<'_> {
 
     fn command(&mut self) -> Result<Command, Problem> {
         let name = self.named_block("cmd")?;
+        if matches!(name.value.as_slice(), b"*" | b".*") {
+            self.warnings.push(
+                Problem::new(
+                    name.place,
+                    "the name of a command is no expression: this block is about one called so",
+                )
+                .hint("'default service = permit' is about all commands that have no block"),
+            );
+        }
         let mut rules = Vec::new();
         while let Some(keyword) = self.statement()? {
             let Some(permission) = permission(&keyword.text) else {

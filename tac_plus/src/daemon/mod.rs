@@ -11,9 +11,11 @@
 //! | `limits` | what strangers may cost |
 //! | `listen` | where clients connect |
 //! | `log` | log lines |
+//! | `memory` | what strangers may have this process keep |
 //! | `places` | how many connections there are, and whose |
 //! | [`process`] | the user, the service manager |
-//! | `secrets` | what is said about wrong and old secrets |
+//! | `refusals` | what is said about those who are refused |
+//! | `secrets` | what is said about old secrets |
 //! | `setup` | a configuration on its way into force |
 //! | `syslog` | the system log |
 //! | `time` | the time in front of a line |
@@ -26,8 +28,10 @@ mod json;
 mod limits;
 mod listen;
 mod log;
+mod memory;
 mod places;
 pub mod process;
+mod refusals;
 mod secrets;
 mod setup;
 mod syslog;
@@ -36,7 +40,7 @@ mod tls;
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
@@ -47,11 +51,14 @@ use tokio::task::AbortHandle;
 use crate::effects::Effects;
 use crate::policy::Attempt;
 use crate::policy::throttle::Throttle;
+use crate::trust::Trust;
 use accounting::Store;
 use clock::Today;
 pub use listen::{Endpoint, Listener, Listening};
 pub use log::{Log, Writer};
-use places::Places;
+use memory::Memory;
+use places::{GaveWay, Places};
+use refusals::Refusals;
 use secrets::Secrets;
 use setup::Current;
 pub use setup::{Setup, Source};
@@ -66,12 +73,24 @@ struct Shared {
     started: Instant,
     today: Today,
     secrets: Secrets,
+    trust: Mutex<Trust>,
+    refusals: Refusals,
+    memory: Memory,
     places: Places,
 }
 
 impl Shared {
     fn current(&self) -> Arc<Current> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn trust(&self) -> MutexGuard<'_, Trust> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs who was refused and why, or counts it.
+    fn refuse(&self, address: IpAddr, reason: &'static str, line: impl FnOnce() -> String) {
+        self.refusals.tell(&self.log, address, reason, line);
     }
 
     /// Counts an attempt to get in; tells how long its answer waits.
@@ -108,6 +127,9 @@ impl Daemon {
             started: Instant::now(),
             today: Today::default(),
             secrets: Secrets::default(),
+            trust: Mutex::new(Trust::new()),
+            refusals: Refusals::default(),
+            memory: Memory::default(),
             places: Places::default(),
         });
         let mut terminate = signal(SignalKind::terminate())?;
@@ -135,9 +157,16 @@ impl Daemon {
                 reload(&shared, &source, &mut doors).await;
             }
         };
+        let sums = async {
+            loop {
+                tokio::time::sleep(refusals::EVERY).await;
+                shared.refusals.sum_up(&shared.log);
+            }
+        };
         // Also from the middle of a reload, which a file system that hangs may hold.
         tokio::select! {
             () = reloads => {}
+            () = sums => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -147,6 +176,7 @@ impl Daemon {
         stop.send_replace(true);
         let _ = tokio::time::timeout(shared.current().limits.stop, stop.closed()).await;
         shared.effects.finish().await;
+        shared.refusals.sum_up(&shared.log);
         Ok(())
     }
 }
@@ -272,16 +302,26 @@ fn begin(
 ) -> bool {
     let limits = shared.current().limits;
     let Some(place) = shared.places.enter(address, &limits) else {
-        shared.log.line(format!(
-            "connection from {address} refused: too many connections"
-        ));
+        shared.refuse(address, "too many", || {
+            format!("connection from {address} refused: too many connections")
+        });
         return false;
     };
-    let is_anothers = place.is_anothers();
-    if is_anothers {
-        shared.log.line(format!(
-            "connection from {address} closed: too many connections, and this one has shown no secret or certificate"
-        ));
+    let gave_way = place.gave_way();
+    match gave_way {
+        Some(GaveWay::Stranger(other)) => shared.refuse(other, "gave way", || {
+            format!(
+                "connection from {other} closed: too many connections, and this one has shown \
+                 no secret or certificate"
+            )
+        }),
+        Some(GaveWay::Idle) => shared.refuse(address, "idle", || {
+            format!(
+                "connection from {address} closed: too many connections, and nothing happened \
+                 on this one"
+            )
+        }),
+        None => {}
     }
     let (shared, stop, number) = (Arc::clone(shared), stop.clone(), place.number());
     let places = shared.places.clone();
@@ -296,5 +336,5 @@ fn begin(
         })
     };
     places.set_task(address, number, task.abort_handle());
-    is_anothers
+    gave_way.is_some()
 }

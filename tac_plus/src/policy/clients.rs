@@ -57,11 +57,15 @@ impl Clients {
             })
         });
         if known.is_empty() && anybody.is_none() {
-            return Err(Problem::new(
-                Place::default(),
-                "no client may ask: there is neither a 'host' nor a 'key'",
-            )
-            .hint("host = 192.0.2.1 { key = \"...\" }"));
+            let nobody = |place, why| {
+                Problem::new(place, format!("no client may ask: {why}"))
+                    .hint("host = 192.0.2.1 { key = \"...\" }")
+            };
+            let Some(place) = draft.named_host else {
+                let why = "there is neither a 'host' nor a 'key'";
+                return Err(nobody(Place::default(), why));
+            };
+            warnings.push(nobody(place, "no 'host' is an address"));
         }
         Ok(Self { known, anybody })
     }

@@ -91,6 +91,8 @@ pub struct Draft {
     pub lenient: Lenient,
     /// Known clients.
     pub hosts: Vec<Host>,
+    /// The last client that is known by its name only, which is no client.
+    pub named_host: Option<Place>,
     /// Named lists of client addresses.
     pub acls: Vec<Acl>,
     /// Groups.
@@ -247,6 +249,13 @@ pub struct Credentials {
     pub global: Option<At<Arc<Credential>>>,
     /// Raising privileges.
     pub enable: Option<At<Arc<Credential>>>,
+}
+
+impl Credentials {
+    /// Those that somebody types a password for.
+    pub(crate) fn typed(&self) -> [Option<&At<Arc<Credential>>>; 4] {
+        [&self.login, &self.pap, &self.global, &self.enable].map(Option::as_ref)
+    }
 }
 
 /// Which service a request or a block is about.

@@ -128,13 +128,17 @@ fn need(effect: Effect) -> String {
 /// A reply as one line; what was logged follows after a bar.
 fn show(step: Step) -> String {
     let (reply, log) = match step {
-        Step::Reply(Reply::Authen(answer), log) => {
+        Step::Senseless(_, log) => ("ERROR".to_owned(), Some(log)),
+        Step::Reply(Reply::Authen(answer), log) | Step::Unsupported(Reply::Authen(answer), log) => {
             let no_echo = if answer.no_echo { " NOECHO" } else { "" };
             let text = String::from_utf8(answer.server_msg).unwrap();
             (format!("{}{no_echo} {text:?}", answer.status), log)
         }
-        Step::Reply(Reply::Author(decision), log) => (decision.status.to_string(), log),
-        Step::Reply(Reply::Acct(status), log) => (status.to_string(), log),
+        Step::Reply(Reply::Author(decision), log)
+        | Step::Unsupported(Reply::Author(decision), log) => (decision.status.to_string(), log),
+        Step::Reply(Reply::Acct(status), log) | Step::Unsupported(Reply::Acct(status), log) => {
+            (status.to_string(), log)
+        }
         Step::Silence(log) => ("silence".to_owned(), log),
         Step::Need(effect) => (need(effect), None),
     };
@@ -329,6 +333,17 @@ fn an_access_list_turns_a_right_password_into_a_refusal_and_the_log_says_so() {
 fn nopassword_passes_without_a_question() {
     assert_eq!(once(ONE, start(AuthenType::Ascii, "open", b"")), "PASS");
     assert_eq!(once(ONE, enable("open", 15)), "PASS");
+}
+
+#[test]
+fn a_users_own_login_stands_above_nopassword_of_its_group() {
+    let configuration = "host = 192.0.2.1 { key = \"a secret of more than sixteen\" }\n\
+         group = g { login = nopassword }\n\
+         user = own { member = g login = cleartext x }\nuser = none { member = g }\n";
+    for (user, expected) in [("own", "GETPASS"), ("none", "PASS")] {
+        let said = Talk::with(configuration, ONE).start(start(AuthenType::Ascii, user, b""));
+        assert!(said.starts_with(expected), "{user}: {said}");
+    }
 }
 
 #[test]

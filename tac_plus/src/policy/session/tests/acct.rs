@@ -30,8 +30,8 @@ fn a_record_is_one_line_in_the_originals_format() {
     assert_eq!(record(0x0A, &args), format!("{fields}\tupdate\t{shown}\n"));
     assert_eq!(
         record(0x08, &args),
-        format!("{fields}\tupdate\n"),
-        "a watchdog's arguments are ignored"
+        format!("{fields}\tupdate\ttask_id=1\tservice=shell\n"),
+        "of a watchdog's arguments those that name its task are kept"
     );
 }
 
