@@ -264,6 +264,11 @@ keys! {
             "uids of TACACS+ users",
             "It must touch neither the uids of local users nor those of containers (/etc/subuid, 524288-1879048191) \
                 nor those that systemd hands out (61184-65519).";
+        "uid_key_file"("/etc/tacplus/uid.key"), Path, "", m.uid_key_file = Some(path(v)?),
+            "file with the key by which names give uids, the same on every host",
+            "Without it whoever may choose names can choose two that give one uid. The file is root's with mode 0600 and \
+                holds 32 hexadecimal digits: openssl rand -hex 16. Users that are stored keep their uid, and tacplus \
+                check lists those whom the key would give another.";
         "user_prefix", Prefix, "tacacs", m.user_prefix = user_prefix(v)?,
             "start of the account names of mode shared",
             "The privilege level follows it.";
