@@ -13,7 +13,7 @@ use tacacs_common::identity::{Entry, State, Store, StoreError, Writer};
 use crate::call::{Call, Person, Site};
 use crate::handle::{Account, Level, Note};
 use crate::outcome::End;
-use crate::{process, talk};
+use crate::{limits, process, talk};
 
 /// Seconds after which an entry that has not changed is written again, to say that it
 /// still holds.
@@ -97,6 +97,11 @@ fn renew(
         );
     }
     entry.changed = site.millis;
+    if !limits::may_stand_in(config, granted) {
+        let hours = u64::from(config.global.offline_hours);
+        let age = hours.saturating_mul(3600).saturating_add(1);
+        entry.learned = entry.learned.saturating_sub(age);
+    }
     let old = store.by_name(person.user.as_bytes())?;
     let found = call.handle.account(&entry.name).map_err(Unmapped::Lookup)?;
     let found = found.as_ref();
