@@ -7,6 +7,7 @@
 //! | [`daemon`] | sockets, files, clocks and signals |
 //! | `effects` | what the policy asks for, performed: threads, files, processes |
 //! | `escape` | text from the network, harmless in a line |
+//! | `trust` | what a connection has shown, and what a first packet may cost |
 //! | `sys` | the C library, and all `unsafe` of this crate |
 
 pub mod conf;
@@ -15,5 +16,6 @@ mod effects;
 mod escape;
 pub mod policy;
 mod sys;
+mod trust;
 
 pub use sys::crypt;

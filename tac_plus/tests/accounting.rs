@@ -23,9 +23,11 @@ fn send_records(mut wire: Wire, client: u32, stored: &Mutex<HashSet<String>>) {
     use std::io::{Read, Write};
     const DEEP: u32 = 8;
     let name = |number: u32| format!("task_id={client}-{number}");
+    // Each client's sessions have numbers of their own.
+    let id = |number: u32| client << 24 | number;
     let request = |number: u32| {
         let args = arguments(&[&name(number)]);
-        packet(SECRET.as_bytes(), number, 1, V0, true, &acct(4, &args))
+        packet(SECRET.as_bytes(), id(number), 1, V0, true, &acct(4, &args))
     };
     let success = |number: u32| {
         let body = tacacs_common::packet::AcctReply {
@@ -33,7 +35,7 @@ fn send_records(mut wire: Wire, client: u32, stored: &Mutex<HashSet<String>>) {
             server_msg: b"",
             data: b"",
         };
-        packet(SECRET.as_bytes(), number, 2, V0, true, &body)
+        packet(SECRET.as_bytes(), id(number), 2, V0, true, &body)
     };
     let first = wire.stream.write_all(&request(0));
     let mut begun = DEEP + 1;
@@ -46,9 +48,9 @@ fn send_records(mut wire: Wire, client: u32, stored: &Mutex<HashSet<String>>) {
     }
     let mut reply = [0; HEADER_LEN + 5];
     while wire.stream.read_exact(&mut reply).is_ok() {
-        let id = u32::from_be_bytes(reply[4..8].try_into().unwrap());
-        assert_eq!(reply, success(id)[..]);
-        stored.lock().unwrap().insert(name(id));
+        let number = u32::from_be_bytes(reply[4..8].try_into().unwrap()) & 0xff_ffff;
+        assert_eq!(reply, success(number)[..]);
+        stored.lock().unwrap().insert(name(number));
         if wire.stream.write_all(&request(begun)).is_err() {
             return;
         }
@@ -230,4 +232,27 @@ fn records_and_lines_go_to_the_system_log_and_one_that_it_does_not_take_is_an_er
     std::fs::remove_file(&socket).unwrap();
     let _system_log = UnixDatagram::bind(&socket).unwrap();
     assert_eq!(ask(3), "SUCCESS");
+}
+
+#[test]
+fn a_system_log_that_is_not_there_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let hidden = format!(
+        "mount --bind {} /dev && mkdir -p /dev/shm",
+        folder.path().display()
+    );
+    let mut server = Server::start_with_mounts(
+        &hidden,
+        &format!("accounting syslog\n{}", common::CONFIGURATION),
+    );
+    assert_eq!(server.connect().acct(0x02, &["task_id=1"]), "ERROR");
+    server.wait_for_line("the system log takes no records: No such file");
+    server.signal("TERM");
+    let lines = server.all_lines();
+    let told = "the system log takes no records";
+    assert_eq!(
+        lines.matches(told).count(),
+        2,
+        "at the start and at a record: {lines}"
+    );
 }

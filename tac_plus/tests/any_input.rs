@@ -79,7 +79,10 @@ fn is_one_line(text: &str) -> bool {
 /// What is logged or recorded is one line, however hostile the request.
 fn check(step: &Step) {
     match step {
-        Step::Reply(_, Some(line)) | Step::Silence(Some(line)) => {
+        Step::Reply(_, Some(line))
+        | Step::Silence(Some(line))
+        | Step::Senseless(_, line)
+        | Step::Unsupported(_, Some(line)) => {
             assert!(is_one_line(line), "{line:?}")
         }
         Step::Need(Effect::Record(record)) => {
@@ -145,7 +148,7 @@ proptest! {
                     prop_assert!(proved || !passed, "nobody said that it is right");
                     break;
                 }
-                Step::Silence(_) => break,
+                Step::Silence(_) | Step::Senseless(..) | Step::Unsupported(..) => break,
                 Step::Reply(..) => {
                     let user_msg = if user.is_empty() && !proved { b"hash" } else { text.as_bytes() };
                     let more = AuthenContinue { user_msg, data: b"", abort: !listen && *result == 0 };

@@ -168,7 +168,7 @@ fn raw(server: &Server, field: &str, args: &[&str]) -> Packet {
         packet_type: PacketType::Author,
         seq_no: 1,
         flags: Flags::default(),
-        session_id: 7,
+        session_id: common::fresh_id(),
         length: body.len().try_into().unwrap(),
     };
     obfuscate(SECRET.as_bytes(), &header, &mut body);

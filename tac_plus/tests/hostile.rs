@@ -58,28 +58,22 @@ fn thousands_of_half_open_packets_and_dialogues_leave_room_for_a_good_client() {
     beside_a_good_client(&server, || {
         let mut kept = Vec::new();
         let secret = common::SECRET.as_bytes();
-        let dialogue = common::packet(
-            secret,
-            1,
-            1,
-            V0,
-            true,
-            &start(AuthenType::Ascii, "alice", b""),
-        );
+        let ask = start(AuthenType::Ascii, "alice", b"");
+        let dialogue = || common::packet(secret, common::fresh_id(), 1, V0, true, &ask);
         // A header that announces all that may be, half a header, and a question that
         // nobody answers.
-        let mut header = dialogue.clone();
+        let mut header = dialogue();
         header.truncate(12);
         header.splice(8..12, 65_536u32.to_be_bytes());
         for number in 0..900u32 {
             let [_, _, high, low] = (number / 100 + 1).to_be_bytes();
             let mut stream = server.connect_from([127, 1, high, low]);
             let bytes = match number % 3 {
-                0 => &header[..],
-                1 => &header[..7],
-                _ => &dialogue[..],
+                0 => header.clone(),
+                1 => header[..7].to_vec(),
+                _ => dialogue(),
             };
-            stream.write_all(bytes).unwrap();
+            stream.write_all(&bytes).unwrap();
             kept.push(stream);
         }
     });
@@ -93,7 +87,8 @@ fn hundreds_of_wrong_secrets_closed_without_reading_hold_nobody_up() {
             let [_, _, high, low] = (number % 50 + 1).to_be_bytes();
             let mut stream = server.connect_from([127, 2, high, low]);
             for _ in 0..20 {
-                let request = common::packet(b"wrong", 1, 1, V1, true, &pap("alice", "alice-pap"));
+                let request =
+                    common::packet(b"wrong", number, 1, V1, true, &pap("alice", "alice-pap"));
                 // The server may have hung up already.
                 if stream.write_all(&request).is_err() {
                     break;
@@ -122,10 +117,11 @@ fn a_user_of_a_client_s_machine_cannot_use_up_the_connections_of_the_client() {
     assert!(strangers[0].is_closed(), "the oldest gave way");
     assert_eq!(known.ask(2, 1, V1, true, &login).status(), "PASS");
     drop(strangers);
-    // Nobody gives way whose secret was right.
+    // Nobody gives way whose secret was right and who is at work.
+    let question = start(AuthenType::Ascii, "alice", b"");
     let mut all: Vec<Wire> = (0..3).map(|_| server.connect()).collect();
-    for wire in &mut all {
-        assert_eq!(wire.ask(1, 1, V1, true, &login).status(), "PASS");
+    for wire in all.iter_mut().chain([&mut known]) {
+        assert_eq!(wire.ask(9, 1, V0, true, &question).status(), "GETPASS");
     }
     assert!(server.connect().is_closed());
     assert_eq!(known.ask(3, 1, V1, true, &login).status(), "PASS");
@@ -136,9 +132,12 @@ fn replies_that_nobody_reads_stop_their_own_connection_only() {
     let server = everybody();
     beside_a_good_client(&server, || {
         let secret = common::SECRET.as_bytes();
-        let many: Vec<u8> = (0..2000)
-            .flat_map(|id| common::packet(secret, id, 1, V1, true, &pap("alice", "alice-pap")))
-            .collect();
+        let many = || -> Vec<u8> {
+            let login = pap("alice", "alice-pap");
+            let ids = (0..2000).map(|_| common::fresh_id());
+            ids.flat_map(|id| common::packet(secret, id, 1, V1, true, &login))
+                .collect()
+        };
         let mut streams = Vec::new();
         for _ in 0..20 {
             let mut stream = TcpStream::connect(server.address).unwrap();
@@ -147,7 +146,7 @@ fn replies_that_nobody_reads_stop_their_own_connection_only() {
                 .unwrap();
             // Until the server has stopped to read, or the end.
             for _ in 0..20 {
-                if stream.write_all(&many).is_err() {
+                if stream.write_all(&many()).is_err() {
                     break;
                 }
             }
@@ -198,16 +197,18 @@ fn commands_that_take_their_expressions_long_hold_nobody_up() {
 fn hundreds_of_packets_that_come_a_byte_at_a_time_are_answered() {
     let server = everybody();
     let secret = common::SECRET.as_bytes();
-    let login = common::packet(secret, 1, 1, V1, false, &pap("alice", "alice-pap"));
+    let login = pap("alice", "alice-pap");
+    let login = || common::packet(secret, common::fresh_id(), 1, V1, false, &login);
     beside_a_good_client(&server, || {
         let connect = |number: u32| {
             let [_, _, high, low] = (number + 1).to_be_bytes();
             Wire::new(server.connect_from([127, 3, high, low]))
         };
         let mut wires: Vec<_> = (0..300).map(connect).collect();
-        for byte in &login {
-            for wire in &mut wires {
-                wire.send(&[*byte]);
+        let logins: Vec<Vec<u8>> = wires.iter().map(|_| login()).collect();
+        for at in 0..logins[0].len() {
+            for (wire, login) in wires.iter_mut().zip(&logins) {
+                wire.send(&[login[at]]);
             }
         }
         for wire in &mut wires {

@@ -67,5 +67,6 @@ fn who_guesses_secrets_is_told_a_few_times_and_then_nothing_while_others_are_ser
     server.signal("TERM");
     let lines = server.all_lines();
     let logged = lines.matches("packet from 127.0.0.2 refused: wrong shared secret");
-    assert_eq!(logged.count(), errors, "{lines}");
+    assert!(logged.count() <= 3, "one, and a count each minute: {lines}");
+    assert!(lines.contains("more from 127.0.0.2 since"), "{lines}");
 }

@@ -7,13 +7,17 @@
 //! | `connection` | one connection's task |
 //! | `accounting` | records on their way to a file and the system log |
 //! | `clock` | the day that it is |
+//! | `counters` | what was answered, and to whom |
+//! | `files` | files that are appended to |
 //! | `json` | JSON lines |
 //! | `limits` | what strangers may cost |
 //! | `listen` | where clients connect |
 //! | `log` | log lines |
+//! | `memory` | what strangers may have this process keep |
 //! | `places` | how many connections there are, and whose |
 //! | [`process`] | the user, the service manager |
-//! | `secrets` | what is said about wrong and old secrets |
+//! | `refusals` | what is said about those who are refused |
+//! | `secrets` | what is said about old secrets |
 //! | `setup` | a configuration on its way into force |
 //! | `syslog` | the system log |
 //! | `time` | the time in front of a line |
@@ -22,12 +26,16 @@
 mod accounting;
 mod clock;
 mod connection;
+mod counters;
+mod files;
 mod json;
 mod limits;
 mod listen;
 mod log;
+mod memory;
 mod places;
 pub mod process;
+mod refusals;
 mod secrets;
 mod setup;
 mod syslog;
@@ -36,7 +44,7 @@ mod tls;
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
@@ -47,11 +55,15 @@ use tokio::task::AbortHandle;
 use crate::effects::Effects;
 use crate::policy::Attempt;
 use crate::policy::throttle::Throttle;
+use crate::trust::Trust;
 use accounting::Store;
 use clock::Today;
+use counters::Counters;
 pub use listen::{Endpoint, Listener, Listening};
 pub use log::{Log, Writer};
-use places::Places;
+use memory::Memory;
+use places::{GaveWay, Places};
+use refusals::Refusals;
 use secrets::Secrets;
 use setup::Current;
 pub use setup::{Setup, Source};
@@ -66,12 +78,25 @@ struct Shared {
     started: Instant,
     today: Today,
     secrets: Secrets,
+    trust: Mutex<Trust>,
+    refusals: Refusals,
+    counters: Counters,
+    memory: Memory,
     places: Places,
 }
 
 impl Shared {
     fn current(&self) -> Arc<Current> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn trust(&self) -> MutexGuard<'_, Trust> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs who was refused and why, or counts it.
+    fn refuse(&self, address: IpAddr, reason: &'static str, line: impl FnOnce() -> String) {
+        self.refusals.tell(&self.log, address, reason, line);
     }
 
     /// Counts an attempt to get in; tells how long its answer waits.
@@ -108,14 +133,22 @@ impl Daemon {
             started: Instant::now(),
             today: Today::default(),
             secrets: Secrets::default(),
+            trust: Mutex::new(Trust::new()),
+            refusals: Refusals::default(),
+            counters: Counters::default(),
+            memory: Memory::default(),
             places: Places::default(),
         });
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut user = signal(SignalKind::user_defined1())?;
-        // A file at its size limit is a failed write then, not the end of the process.
-        let _too_large = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
+        let mut dump = signal(SignalKind::user_defined2())?;
+        // A file at its size limit is a failed write then, not the end of the process; nor is
+        // a timer that somebody set before the server was started.
+        let ignored = [libc::SIGXFSZ, libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF];
+        let ignored = ignored.map(|number| signal(SignalKind::from_raw(number)));
+        let _ignored = ignored.into_iter().collect::<io::Result<Vec<_>>>()?;
         let (stop, _) = watch::channel(false);
         let mut doors = Doors {
             shared: Arc::clone(&shared),
@@ -125,19 +158,39 @@ impl Daemon {
         doors.open(listeners)?;
         let source = Arc::new(self.source);
         let reloads = async {
+            let mut status = process::in_force(&now());
             loop {
-                process::notify("READY=1");
+                process::notify(&format!("READY=1\nSTATUS={status}"));
                 tokio::select! {
                     _ = hangup.recv() => {}
                     _ = user.recv() => {}
                 }
                 process::notify(&process::reloading());
-                reload(&shared, &source, &mut doors).await;
+                let refused = reload(&shared, &source, &mut doors).await.err();
+                status = match refused {
+                    None => process::in_force(&now()),
+                    Some(why) => process::refused(&status, &now(), &why),
+                };
+            }
+        };
+        let sums = async {
+            loop {
+                tokio::time::sleep(refusals::EVERY).await;
+                shared.refusals.sum_up(&shared.log);
+            }
+        };
+        let dumps = async {
+            while dump.recv().await.is_some() {
+                shared
+                    .counters
+                    .tell(&shared.log, &shared.places.connections());
             }
         };
         // Also from the middle of a reload, which a file system that hangs may hold.
         tokio::select! {
             () = reloads => {}
+            () = sums => {}
+            () = dumps => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -147,6 +200,7 @@ impl Daemon {
         stop.send_replace(true);
         let _ = tokio::time::timeout(shared.current().limits.stop, stop.closed()).await;
         shared.effects.finish().await;
+        shared.refusals.sum_up(&shared.log);
         Ok(())
     }
 }
@@ -194,8 +248,8 @@ impl Doors {
 }
 
 /// Reads the configuration again. One that does not load, or cannot be served, changes
-/// nothing.
-async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) {
+/// nothing; the error says why.
+async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) -> Result<(), String> {
     let log = &shared.log;
     let reader = Arc::clone(source);
     // A large file takes a while; connections are served meanwhile.
@@ -206,7 +260,7 @@ async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) {
         let listeners = (source.listening).bind(&setup.endpoints, &doors.endpoints())?;
         Ok((setup, listeners))
     });
-    match ready {
+    let result = match ready {
         Ok((setup, listeners)) => {
             for warning in setup.warnings {
                 log.line(warning);
@@ -222,13 +276,22 @@ async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) {
                 log.line(format!("cannot listen: {error}"));
             }
             log.line("configuration reloaded");
+            Ok(())
         }
-        Err(error) => log.line(format!(
-            "{error}\nconfiguration not reloaded, the one before stays in force"
-        )),
-    }
+        Err(error) => {
+            log.line(format!(
+                "{error}\nconfiguration not reloaded, the one before stays in force"
+            ));
+            Err(error)
+        }
+    };
     // Whoever rotates logs sends this signal, whatever the configuration says now.
     log.reopen();
+    result
+}
+
+fn now() -> String {
+    time::Stamp::default().iso().to_owned()
 }
 
 async fn accept(
@@ -272,16 +335,26 @@ fn begin(
 ) -> bool {
     let limits = shared.current().limits;
     let Some(place) = shared.places.enter(address, &limits) else {
-        shared.log.line(format!(
-            "connection from {address} refused: too many connections"
-        ));
+        shared.refuse(address, "too many", || {
+            format!("connection from {address} refused: too many connections")
+        });
         return false;
     };
-    let is_anothers = place.is_anothers();
-    if is_anothers {
-        shared.log.line(format!(
-            "connection from {address} closed: too many connections, and this one has shown no secret or certificate"
-        ));
+    let gave_way = place.gave_way();
+    match gave_way {
+        Some(GaveWay::Stranger(other)) => shared.refuse(other, "gave way", || {
+            format!(
+                "connection from {other} closed: too many connections, and this one has shown \
+                 no secret or certificate"
+            )
+        }),
+        Some(GaveWay::Idle) => shared.refuse(address, "idle", || {
+            format!(
+                "connection from {address} closed: too many connections, and nothing happened \
+                 on this one"
+            )
+        }),
+        None => {}
     }
     let (shared, stop, number) = (Arc::clone(shared), stop.clone(), place.number());
     let places = shared.places.clone();
@@ -296,5 +369,5 @@ fn begin(
         })
     };
     places.set_task(address, number, task.abort_handle());
-    is_anothers
+    gave_way.is_some()
 }

@@ -3,8 +3,7 @@
 //! Owns the counting of failures in bounded memory. Must never lock anybody out: the
 //! wait has an end, and failures are forgotten with time. Knows no clock.
 
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
-use std::net::IpAddr;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use super::Attempt;
@@ -52,39 +51,6 @@ impl Throttle {
 }
 
 impl Default for Throttle {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// How many requests with a wrong secret are told so at once, by address.
-const TOLD: u32 = 10;
-/// And one more in this time: an operator who looks for the mistake sees it, whoever
-/// tries secrets learns little.
-const TOLD_AGAIN: Duration = Duration::from_secs(10);
-
-/// Addresses whose requests do not make sense: each ERROR tells whether a secret is
-/// right, so there are few of them (RFC 8907 section 4.5 asks for one).
-pub struct WrongSecrets(Counters);
-
-impl WrongSecrets {
-    /// Nobody sent anything yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(Counters::new(TOLD_AGAIN))
-    }
-
-    /// Whether this one more is answered, or only closed. `now`: since any moment,
-    /// always the same one.
-    pub fn is_answered(&mut self, address: IpAddr, now: Duration) -> bool {
-        let mut hasher = DefaultHasher::new();
-        address.to_canonical().hash(&mut hasher);
-        let who = hasher.finish();
-        self.0.count(who, now) < TOLD && self.0.add(who, now) <= TOLD
-    }
-}
-
-impl Default for WrongSecrets {
     fn default() -> Self {
         Self::new()
     }
@@ -249,22 +215,6 @@ mod tests {
             throttle.count(&attempt, now).as_millis()
         };
         assert_eq!([wait(0), wait(20), wait(60), wait(80)], [800, 400, 100, 0]);
-    }
-
-    #[test]
-    fn wrong_secrets_are_answered_a_few_times_then_rarely() {
-        let mut wrong = WrongSecrets::new();
-        let mut answers = |last: u8, seconds: u64, count: u32| {
-            let address = IpAddr::from([192, 0, 2, last]);
-            let now = Duration::from_secs(seconds);
-            (0..count)
-                .filter(|_| wrong.is_answered(address, now))
-                .count()
-        };
-        assert_eq!(answers(1, 0, 1000), 10);
-        assert_eq!(answers(2, 0, 1), 1, "another client");
-        assert_eq!(answers(1, 10, 1000), 1);
-        assert_eq!(answers(1, 3600, 1000), 10);
     }
 
     #[test]

@@ -12,12 +12,13 @@ pub mod certificates;
 pub mod site;
 pub mod watch;
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -228,11 +229,16 @@ impl Server {
 
     /// As another host of 127/8: connections of one address are limited in number.
     pub fn connect_from(&self, host: [u8; 4]) -> TcpStream {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
-        socket.bind(&SocketAddr::from((host, 0)).into()).unwrap();
-        socket.connect(&self.address.into()).unwrap();
-        socket.into()
+        connect_from(host, self.address)
     }
+}
+
+/// A connection from this host of 127/8.
+pub fn connect_from(host: [u8; 4], address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+    socket.bind(&SocketAddr::from((host, 0)).into()).unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.into()
 }
 
 impl Drop for Server {
@@ -253,10 +259,19 @@ impl Drop for Over<'_> {
     }
 }
 
-/// A connection to a server.
+/// A connection to a server. A test counts its sessions from any number it likes; on the
+/// wire each has a session_id of its own, as those of real clients do.
 pub struct Wire {
     pub stream: TcpStream,
     secret: Secret,
+    /// The test's numbers and those on the wire.
+    ids: RefCell<Vec<(u32, u32)>>,
+}
+
+/// A session_id that no other session here has.
+pub fn fresh_id() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(1 << 16);
+    LAST.fetch_add(0x9e37_79b1, Ordering::Relaxed)
 }
 
 /// A reply's header and clear body.
@@ -304,6 +319,7 @@ impl Wire {
         Self {
             stream,
             secret: Secret::from_slice(SECRET.as_bytes()),
+            ids: RefCell::default(),
         }
     }
 
@@ -324,10 +340,14 @@ impl Wire {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return None,
             Err(error) => panic!("no reply: {error}"),
         }
-        let header = Header::decode(&head).unwrap();
+        let mut header = Header::decode(&head).unwrap();
         let mut body = vec![0; header.length.try_into().unwrap()];
         self.stream.read_exact(&mut body).unwrap();
         Protection::Obfuscated(&self.secret).apply(&header, &mut body);
+        let ids = self.ids.borrow();
+        let known = ids.iter().rev().find(|(_, id)| *id == header.session_id);
+        header.session_id = known.map_or(header.session_id, |(number, _)| *number);
+        drop(ids);
         Some(Packet { header, body })
     }
 
@@ -349,7 +369,19 @@ impl Wire {
         single: bool,
         body: &B,
     ) -> Vec<u8> {
+        let mut ids = self.ids.borrow_mut();
+        if seq_no == 1 {
+            ids.push((id, fresh_id()));
+        }
+        let known = ids.iter().rev().find(|(number, _)| *number == id);
+        let id = known.map_or(id, |(_, id)| *id);
         packet(self.secret.expose(), id, seq_no, version, single, body)
+    }
+
+    /// The session_id that a session of this test has on the wire.
+    pub fn wire_id(&self, number: u32) -> u32 {
+        let ids = self.ids.borrow();
+        ids.iter().rev().find(|(one, _)| *one == number).unwrap().1
     }
 
     /// Asks and gives the reply.
@@ -418,6 +450,26 @@ pub fn packet<'b, B: Body<'b>>(
     };
     tacacs_common::obfuscate::obfuscate(secret, &header, &mut clear);
     [&header.encode()[..], &clear].concat()
+}
+
+/// A first packet as it is, but for a session_id of its own: recorded ones share theirs.
+pub fn renumbered(packet: &[u8], secret: &str) -> Vec<u8> {
+    let Ok(header) = Header::decode(packet) else {
+        return packet.to_vec();
+    };
+    let (_, body) = packet.split_at(HEADER_LEN);
+    let mut body = body.to_vec();
+    let own = Header {
+        session_id: fresh_id(),
+        ..header
+    };
+    for header in [header, own] {
+        if !header.flags.unencrypted {
+            tacacs_common::obfuscate::obfuscate(secret.as_bytes(), &header, &mut body);
+        }
+    }
+    let id = own.session_id.to_be_bytes();
+    [&packet[..4], &id, &packet[8..HEADER_LEN], &body].concat()
 }
 
 pub fn start<'a>(authen_type: AuthenType, user: &'a str, data: &'a [u8]) -> AuthenStart<'a> {

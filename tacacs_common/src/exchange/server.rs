@@ -4,8 +4,13 @@
 //! which session, single connection mode, the obfuscation of bodies, and the
 //! answer to everything that is not a well-formed request. Must never decide what
 //! a request means, and never read a socket or a clock.
+//!
+//! The pad of a body depends on nothing that the server chooses, so a first packet is a
+//! question of whoever sent it: which bytes make sense? It has one answer for all that do
+//! not, and it is given when all of the packet has come, however early that was clear.
 
 mod event;
+mod first;
 
 pub use event::{Event, Limits, Refusal, Request};
 
@@ -21,6 +26,7 @@ use crate::packet::{
     PacketType, Version,
 };
 use crate::secret::Secret;
+use first::Coming;
 
 /// Buffers above this are given back when they run empty: idle connections are cheap.
 const KEPT_CAPACITY: usize = 4096;
@@ -72,6 +78,7 @@ pub struct Connection<'k, S> {
     sessions: Vec<Session<S>>,
     mode: Mode,
     closing: Closing,
+    coming: Coming<'k>,
 }
 
 impl<'k, S> Connection<'k, S> {
@@ -88,6 +95,7 @@ impl<'k, S> Connection<'k, S> {
             sessions: Vec::new(),
             mode: Mode::Unknown,
             closing: Closing::No,
+            coming: Coming::Unseen,
         }
     }
 
@@ -126,11 +134,15 @@ impl<'k, S> Connection<'k, S> {
         self.input.extend_from_slice(bytes);
     }
 
-    /// The next event in what was received.
-    pub fn poll(&mut self) -> Option<Event<'_, S>> {
+    /// The next event in what was received. Before the body of a session's first packet is
+    /// looked at, `admits` is asked whether its session_id may be used (again).
+    pub fn poll(&mut self, admits: impl FnOnce(u32) -> bool) -> Option<Event<'_, S>> {
         self.forget_done();
         if self.closing == Closing::Now {
             return None;
+        }
+        if self.coming.is_refused() {
+            return self.refused_in_full();
         }
         let header = match Header::decode(self.unread()) {
             Ok(header) => header,
@@ -146,18 +158,29 @@ impl<'k, S> Connection<'k, S> {
         }
         let body_len = usize::try_from(header.length).unwrap_or(usize::MAX);
         let packet_len = HEADER_LEN.saturating_add(body_len);
+        if let Coming::Unseen = self.coming {
+            self.coming = self.look(&header, body_len, admits);
+            if self.coming.is_refused() {
+                return self.refused_in_full();
+            }
+        }
         if self.unread().len() < packet_len {
             return None;
         }
         self.done = self.start.saturating_add(packet_len);
+        if let Coming::Fits(protection) = std::mem::take(&mut self.coming) {
+            self.protection = protection;
+            self.others = &[];
+        }
+        let head = self.head();
         if let Err(error) = self.admit(&header) {
-            return Some(self.refuse(&header, error));
+            return Some(self.refuse(&header, head, error));
         }
         self.request(header)
     }
 
     /// Checks everything about a packet but its body.
-    fn admit(&mut self, header: &Header) -> Result<(), Error> {
+    fn admit(&self, header: &Header) -> Result<(), Error> {
         header.check(self.limits.max_body)?;
         if self.protection.unencrypted_flag() && !header.flags.unencrypted {
             return Err(Error::FlagTlsClear);
@@ -193,12 +216,6 @@ impl<'k, S> Connection<'k, S> {
         let body = self.start.saturating_add(HEADER_LEN)..self.done;
         if let Some(body) = self.input.get_mut(body.clone()) {
             self.protection.apply(&header, body);
-            self.protection = settle(
-                self.protection,
-                std::mem::take(&mut self.others),
-                &header,
-                body,
-            );
         }
         // Decoded once to know whether it can be, and again for the caller: the
         // borrow checker lets no borrow out of one branch that another has to end.
@@ -249,23 +266,44 @@ impl<'k, S> Connection<'k, S> {
     /// Then the client is told once, gets no new sessions, and running ones may
     /// finish (sections 4.4, 4.5 and 10.5.1).
     fn undecodable(&mut self, header: &Header, error: Error) -> Event<'_, S> {
-        if error.suggests_wrong_secret() {
+        if self.is_obfuscated() || error.suggests_wrong_secret() {
             self.drain();
         }
         self.error_reply(header);
         self.end(header.session_id);
-        Event::Refused(Refusal::Packet(error))
+        Event::Refused(self.doubt(error))
+    }
+
+    /// Gives up a session whose first packet can be decoded and makes no sense all the
+    /// same: answered like one of another secret.
+    pub fn deny(&mut self, session_id: u32) {
+        let Some(session) = self.find(session_id) else {
+            return;
+        };
+        let header = Header {
+            version: session.version,
+            packet_type: session.packet_type,
+            seq_no: session.received,
+            flags: Flags::default(),
+            session_id,
+            length: 0,
+        };
+        if self.is_obfuscated() {
+            self.drain();
+        }
+        self.error_reply(&header);
+        self.end(session_id);
     }
 
     /// A header that does not fit: an ERROR, and the connection ends.
-    fn refuse(&mut self, header: &Header, error: Error) -> Event<'_, S> {
+    fn refuse(&mut self, header: &Header, head: [u8; HEADER_LEN], error: Error) -> Event<'_, S> {
+        if header.seq_no.is_multiple_of(2) {
+            // The answer would have the number of a client's packet, and with it the pad.
+            return self.close(error);
+        }
         if let Error::Type(_) = error {
             // Section 3.6: what the packet is cannot be told, so its own header goes back.
-            let mut echo = self
-                .unread()
-                .first_chunk::<HEADER_LEN>()
-                .copied()
-                .unwrap_or_default();
+            let mut echo = head;
             let [_, _, seq_no, _, _, _, _, _, length @ ..] = &mut echo;
             *length = [0; 4];
             if let Some(next) = seq_no.checked_add(1) {
@@ -414,7 +452,20 @@ impl<'k, S> Connection<'k, S> {
 
     /// Whether a packet has begun and not ended.
     pub fn is_mid_packet(&self) -> bool {
-        self.input.len() > self.done
+        self.input.len() > self.done || self.coming.is_refused()
+    }
+
+    /// Whether bodies are obfuscated, and a secret is all that a client shows.
+    const fn is_obfuscated(&self) -> bool {
+        !self.protection.unencrypted_flag()
+    }
+
+    fn doubt(&self, error: Error) -> Refusal {
+        if self.is_obfuscated() {
+            Refusal::Secret(error)
+        } else {
+            Refusal::Packet(error)
+        }
     }
 
     /// Whether the next session would be one too many.
@@ -493,30 +544,6 @@ impl<S> Drop for Connection<'_, S> {
     fn drop(&mut self) {
         self.input.zeroize();
     }
-}
-
-/// The protection that a first packet is to be read with, and the packet read with it.
-/// Where none fits, it is what it was.
-fn settle<'k>(
-    first: Protection<'k>,
-    others: &'k [Arc<Secret>],
-    header: &Header,
-    body: &mut [u8],
-) -> Protection<'k> {
-    if others.is_empty() || decode(header, body).is_ok() {
-        return first;
-    }
-    for secret in others {
-        let other = Protection::Obfuscated(secret);
-        first.apply(header, body);
-        other.apply(header, body);
-        if decode(header, body).is_ok() {
-            return other;
-        }
-        other.apply(header, body);
-        first.apply(header, body);
-    }
-    first
 }
 
 fn decode<'a>(header: &Header, body: &'a [u8]) -> Result<Request<'a>, Error> {

@@ -18,6 +18,7 @@ mod authen;
 mod author;
 mod error;
 mod header;
+mod lengths;
 mod values;
 mod wire;
 
@@ -27,6 +28,7 @@ pub use authen::{AuthenContinue, AuthenReply, AuthenStart, Challenge};
 pub use author::{AuthorReply, AuthorRequest};
 pub use error::Error;
 pub use header::{DEFAULT_MAX_BODY, Flags, HEADER_LEN, Header, Version};
+pub use lengths::{LENGTHS, check_lengths};
 pub use values::{
     AcctStatus, Action, AuthenMethod, AuthenService, AuthenStatus, AuthenType, AuthorStatus,
     PacketType, PrivLvl,

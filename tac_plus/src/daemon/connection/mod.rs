@@ -6,9 +6,11 @@
 //! | file | owns |
 //! |---|---|
 //! | `peer` | who is at the other end, and how that is shown |
+//! | `refusal` | what whoever sends nonsense gets |
 //! | `reply` | the policy's replies as packets |
 
 mod peer;
+mod refusal;
 mod reply;
 
 use std::future::poll_fn;
@@ -26,12 +28,14 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Shared;
 use super::limits::Limits;
+use super::memory::Lease;
 use super::setup::Current;
 use crate::effects::{self, inbox::Inbox};
 use crate::policy::values::Date;
 use crate::policy::{Done, Effect, Input, Policy, Reply, Session, Step};
 use peer::{Peer, Proof};
 pub(super) use peer::{plain, secured};
+use refusal::Held;
 
 /// Bytes taken from a socket at once.
 const READ: usize = 16 * 1024;
@@ -74,6 +78,14 @@ struct Talk<'k, S> {
     proven_until: Option<Instant>,
     /// Whether a packet was refused: then the client may still be sending.
     refused: bool,
+    /// Whether the client has shown that it is one: by a certificate, or by a request that
+    /// makes sense under its secret.
+    proven: bool,
+    /// What a stranger's packet takes.
+    lease: Lease<'k>,
+    held: Option<Held>,
+    /// When the connection ends without a word.
+    hang_up: Option<Instant>,
 }
 
 /// When something happens. Looking at clocks costs more than some answers, so it is done
@@ -90,6 +102,8 @@ enum Happened {
     Received(usize),
     /// Effects have results.
     Results,
+    /// What was held back may be sent.
+    Release,
     /// The client's certificate ran out.
     Expired,
     /// The daemon is to end.
@@ -108,6 +122,10 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
             shared,
             stream,
             proven_until: peer.proven_until(),
+            proven: matches!(peer.proof, Proof::Certificate(_)),
+            lease: shared.memory.lease(),
+            held: None,
+            hang_up: None,
             peer,
             policy: Arc::clone(&current.policy),
             limits: current.limits,
@@ -135,7 +153,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
         // An error means that the daemon is gone, which is the same.
         let mut stopping = pin!(stop.wait_for(|stop| *stop));
         let mut stopped = false;
-        while !self.connection.is_over() {
+        while !self.connection.is_over() || self.held.is_some() {
             // A client that always has more to say lets the others speak too.
             tokio::task::consume_budget().await;
             let happened = tokio::select! {
@@ -147,6 +165,10 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                 Happened::Received(0) => {
                     // Somebody may still listen for what was asked before.
                     self.finish_effects().await;
+                    if let Some(held) = &self.held {
+                        sleep_until(held.until).await;
+                        self.release(Instant::now());
+                    }
                     self.flush().await?;
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
@@ -159,6 +181,10 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                     let results = self.inbox.take();
                     self.resume(results).await;
                     self.note_progress(true, Instant::now());
+                    self.flush().await?;
+                }
+                Happened::Release => {
+                    self.release(Instant::now());
                     self.flush().await?;
                 }
                 Happened::Expired => self.mind_expiry(Instant::now()),
@@ -178,15 +204,19 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
             if deadline < timer.deadline() {
                 timer.as_mut().reset(deadline);
             }
+            let over = self.connection.is_over();
             let (stream, connection) = (&mut self.stream, &mut self.connection);
             tokio::select! {
                 biased;
-                count = receive(stream, connection) => return count.map(Happened::Received),
+                count = receive(stream, connection), if !over => return count.map(Happened::Received),
                 () = self.inbox.arrived() => return Ok(Happened::Results),
                 () = &mut timer => {}
             }
             // The timer is set back only now: most of the time something came meanwhile.
             let now = Instant::now();
+            if self.held.as_ref().is_some_and(|held| held.until <= now) {
+                return Ok(Happened::Release);
+            }
             if self.proven_until.is_some_and(|end| end <= now) {
                 return Ok(Happened::Expired);
             }
@@ -202,8 +232,9 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
     }
 
     fn deadline(&self) -> Instant {
-        let patience = self.patience();
-        (self.proven_until).map_or(patience, |end| end.min(patience))
+        let held = self.held.as_ref().map(|held| held.until);
+        let ends = [self.proven_until, held].into_iter().flatten();
+        ends.fold(self.patience(), Instant::min)
     }
 
     /// Until when the client is waited for.
@@ -238,6 +269,10 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
         if progress || waiting != self.waiting {
             self.waiting = waiting;
             self.since = now;
+            let is_idle = waiting == Waiting::Idle;
+            let idle_since = u64::try_from(self.shared.since_start(now).as_millis() + 1);
+            let moment = idle_since.ok().filter(|_| is_idle).unwrap_or(0);
+            self.peer.place.set_idle_since(moment);
         }
     }
 
@@ -266,21 +301,15 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                 self.resume(results).await;
             }
             let answered = self.connection.output().len();
-            let Some(event) = self.connection.poll() else {
+            let (shared, tags) = (self.shared, &self.peer.tags);
+            let admits =
+                |id| tags.is_empty() || shared.trust().admits(tags, id, shared.since_start(now));
+            let Some(event) = self.connection.poll(admits) else {
                 break;
             };
             progress = true;
             match event {
-                Event::Refused(refusal) => {
-                    self.refused = true;
-                    if self.peer.is_worth_an_answer(self.shared, refusal) {
-                        self.shared.log.line(self.peer.refusal(refusal));
-                    } else {
-                        self.connection.output().truncate(answered);
-                        self.flush().await?;
-                        return Err(io::ErrorKind::ConnectionAborted.into());
-                    }
-                }
+                Event::Refused(refusal) => self.refused(refusal, answered, now),
                 Event::Request {
                     session_id,
                     version,
@@ -302,21 +331,56 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                         Request::Author(request) => Input::Author(request, version),
                         Request::Acct(request) => Input::Acct(request, version),
                     };
+                    let opens = !matches!(input, Input::Continue(_));
                     let step = (running.session).step(&running.policy, moment.today, input);
-                    self.perform(session_id, step, moment).await;
-                    if self.waiting == Waiting::FirstPacket {
-                        self.peer.place.keep();
-                        self.peer
-                            .mind_old_secret(self.shared, &self.connection, moment.today);
+                    if opens && !matches!(step, Step::Senseless(..) | Step::Unsupported(..)) {
+                        self.prove(session_id, moment);
                     }
+                    self.perform(session_id, step, moment).await;
                 }
+            }
+            if let Some(moment) = self.hang_up {
+                self.flush().await?;
+                sleep_until(moment).await;
+                return Err(io::ErrorKind::ConnectionAborted.into());
             }
             if self.connection.output().len() > FLUSH {
                 self.flush().await?;
             }
         }
         self.flush().await?;
+        self.mind_memory()?;
         Ok(progress)
+    }
+
+    /// A stranger's packet that is long is kept only while there is room for it.
+    fn mind_memory(&mut self) -> io::Result<()> {
+        if self.proven || self.lease.grow(self.connection.is_waiting_for()) {
+            return Ok(());
+        }
+        let address = self.peer.address;
+        self.tell("memory", || {
+            format!("connection from {address} closed: strangers' packets take too much memory")
+        });
+        Err(io::ErrorKind::ConnectionAborted.into())
+    }
+
+    /// A session's first request made sense: the client has shown that it is one.
+    fn prove(&mut self, session_id: u32, moment: Moment) {
+        let Moment { now, today } = moment;
+        if !self.peer.tags.is_empty() {
+            let since = self.shared.since_start(now);
+            let mut trust = self.shared.trust();
+            trust.made_sense(&self.peer.tags, session_id, since);
+        }
+        if !self.proven {
+            self.proven = true;
+            self.lease.give_back();
+            self.peer.place.keep();
+        }
+        if self.waiting == Waiting::FirstPacket {
+            (self.peer).mind_old_secret(self.shared, &self.connection, today);
+        }
     }
 
     /// After a reload: a client that is no longer one, or has another secret now,
@@ -351,6 +415,18 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
     async fn perform(&mut self, session_id: u32, mut step: Step, moment: Moment) {
         loop {
             match step {
+                Step::Senseless(error, line) => {
+                    let answered = self.connection.output().len();
+                    self.connection.deny(session_id);
+                    return match self.peer.proof {
+                        Proof::Secrets(_) => self.doubt(error.code(), line, answered, moment.now),
+                        Proof::Certificate(_) => self.tell(error.code(), || line),
+                    };
+                }
+                Step::Unsupported(reply, line) => {
+                    self.log(line);
+                    return self.reply(session_id, &reply);
+                }
                 Step::Reply(reply, line) => {
                     self.log(line);
                     return self.reply(session_id, &reply);
@@ -416,6 +492,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
     }
 
     fn reply(&mut self, session_id: u32, reply: &Reply) {
+        self.shared.counters.count(self.peer.address, reply);
         if let Err(error) = reply::send(&mut self.connection, session_id, reply) {
             let address = self.peer.address;
             let line = format!("reply to {address} could not be sent: {error}");

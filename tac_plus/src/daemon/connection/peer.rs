@@ -6,9 +6,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tacacs_common::exchange::server::{Connection, Refusal};
+use tacacs_common::exchange::server::Connection;
 use tacacs_common::obfuscate::Protection;
-use tacacs_common::packet::Error;
 use tacacs_common::secret::Secret;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -21,6 +20,7 @@ use crate::daemon::setup::Current;
 use crate::daemon::tls::Certificate;
 use crate::policy::Client;
 use crate::policy::values::Date;
+use crate::trust::Tag;
 
 /// What shows that the client is who it says.
 pub(super) enum Proof<'k> {
@@ -35,6 +35,8 @@ pub(super) struct Peer<'k> {
     pub(super) client: Arc<Client>,
     pub(super) proof: Proof<'k>,
     pub(super) place: &'k Place,
+    /// Of its secrets.
+    pub(super) tags: Box<[Tag]>,
 }
 
 /// Serves a connection in plain TCP from its first byte to its last.
@@ -52,18 +54,24 @@ pub(in crate::daemon) async fn plain(
     let keys = client.keys.iter().map(|key| Arc::clone(&key.secret));
     let secrets: Vec<Arc<Secret>> = keys.collect();
     let Some((first, others)) = secrets.split_first() else {
-        shared.log.line(format!(
-            "connection from {address} refused: this client uses TLS only"
-        ));
+        shared.refuse(address, "TLS only", || {
+            format!("connection from {address} refused: this client uses TLS only")
+        });
         return;
     };
     let connection = Connection::with_secrets(first, others, current.limits.connection);
     let proof = Proof::Secrets(&secrets);
+    let tags = {
+        let trust = shared.trust();
+        let tags = secrets.iter().map(|secret| trust.tag(secret.expose()));
+        tags.collect()
+    };
     let peer = Peer {
         address,
         client,
         proof,
         place,
+        tags,
     };
     let talk = Talk::new(shared, &current, stream, peer, connection);
     // A connection may outlive a configuration by long.
@@ -84,8 +92,8 @@ pub(in crate::daemon) async fn secured(
         return;
     };
     let refuse = |why: &dyn std::fmt::Display| {
-        let line = format!("TLS connection from {address} refused: {why}");
-        shared.log.line(line);
+        let line = || format!("TLS connection from {address} refused: {why}");
+        shared.refuse(address, "TLS", line);
     };
     let Some(tls) = current
         .tls
@@ -111,6 +119,7 @@ pub(in crate::daemon) async fn secured(
         client,
         proof,
         place,
+        tags: Box::default(),
     };
     let talk = Talk::new(shared, &current, stream, peer, connection);
     // A connection may outlive a configuration by long.
@@ -121,9 +130,9 @@ pub(in crate::daemon) async fn secured(
 fn known(shared: &Shared, current: &Current, address: IpAddr) -> Option<Arc<Client>> {
     let client = current.policy.client(address).cloned();
     if client.is_none() {
-        shared.log.line(format!(
-            "connection from {address} refused: not a known client"
-        ));
+        shared.refuse(address, "unknown", || {
+            format!("connection from {address} refused: not a known client")
+        });
     }
     client
 }
@@ -164,18 +173,6 @@ impl Peer<'_> {
         }
     }
 
-    /// Whether whoever sends wrong secrets is still told so.
-    pub(super) fn is_worth_an_answer(&self, shared: &Shared, refusal: Refusal) -> bool {
-        let Refusal::Packet(error) = refusal else {
-            return true;
-        };
-        if !error.suggests_wrong_secret() || matches!(self.proof, Proof::Certificate(_)) {
-            return true;
-        }
-        let now = shared.started.elapsed();
-        shared.secrets.is_told(self.address, now)
-    }
-
     /// Tells once a day who still uses a secret that is to be replaced.
     pub(super) fn mind_old_secret<S>(
         &self,
@@ -193,22 +190,6 @@ impl Peer<'_> {
             shared.log.line(format!(
                 "client {address} uses an old key: device={address} warn={warn}"
             ));
-        }
-    }
-
-    /// What the log says about a packet that was refused.
-    pub(super) fn refusal(&self, refusal: Refusal) -> String {
-        let address = self.address;
-        match refusal {
-            Refusal::Packet(error) if error.suggests_wrong_secret() => {
-                format!(
-                    "packet from {address} refused: wrong shared secret for this client? ({error})"
-                )
-            }
-            Refusal::Packet(error @ Error::FlagUnencrypted) => {
-                format!("connection from {address} closed: {error}")
-            }
-            refusal => format!("packet from {address} refused: {refusal}"),
         }
     }
 }

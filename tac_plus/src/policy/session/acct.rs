@@ -2,9 +2,9 @@
 //!
 //! Owns what a record looks like.
 
-use tacacs_common::packet::{AcctRecord, AcctRequest, AcctStatus, Argument, Version};
+use tacacs_common::packet::{AcctRecord, AcctRequest, Argument, Version};
 
-use super::{Effect, Record, Reply, Session, State, Step};
+use super::{Effect, Record, Session, State, Step};
 use crate::escape::{self, Field};
 
 /// Arguments that name a task.
@@ -21,7 +21,7 @@ impl Session {
             Ok(record) => record,
             Err(error) => {
                 let line = self.senseless("accounting", &request.about, &error);
-                return Step::Reply(Reply::Acct(AcctStatus::Error), Some(line));
+                return Step::Senseless(error, line);
             }
         };
         self.state = State::Storing;

@@ -59,7 +59,14 @@ impl Session {
         if let Err(error) = start.check(version) {
             let word = matches!(error, Error::MinorForType { .. }).then_some("minor-version");
             let why = format!("{error}{}", forgiving(word));
-            return self.refuse(&login, status_of(&error), &why);
+            let line = self.line(&login, "failure", Some(&why));
+            return match is_known(&error) {
+                true => {
+                    let answer = Answer::of(AuthenStatus::Fail);
+                    Step::Unsupported(super::Reply::Authen(answer), Some(line))
+                }
+                false => Step::Senseless(error, line),
+            };
         }
         match (start.authen_type, enable) {
             _ if purpose == Purpose::Change && !policy.settings.password_change => {
@@ -408,19 +415,19 @@ fn key(who: &[u8]) -> u64 {
 
 /// RFC 8907 section 5.4.2 wants FAIL for what is known and not supported; section
 /// 3.6 ERROR for what makes no sense.
-fn status_of(error: &Error) -> AuthenStatus {
+fn is_known(error: &Error) -> bool {
     const ARAP: u8 = 4;
-    match error {
+    matches!(
+        error,
         Error::DeprecatedAction(_)
-        | Error::Combination
-        | Error::UserRequired
-        | Error::ChapData { .. }
-        | Error::ChapChallengeShort { .. }
-        | Error::MschapChallenge { .. }
-        | Error::Enum {
-            field: "authen_type" | "authen_service",
-            value: ARAP,
-        } => AuthenStatus::Fail,
-        _ => AuthenStatus::Error,
-    }
+            | Error::Combination
+            | Error::UserRequired
+            | Error::ChapData { .. }
+            | Error::ChapChallengeShort { .. }
+            | Error::MschapChallenge { .. }
+            | Error::Enum {
+                field: "authen_type" | "authen_service",
+                value: ARAP,
+            }
+    )
 }

@@ -41,7 +41,7 @@ impl Session {
             .and_then(|_| request.check(version))
         {
             let line = self.senseless("authorization", &request, &error);
-            return Step::Reply(Reply::Author(Decision::error("")), Some(line));
+            return Step::Senseless(error, line);
         }
         let line = policy
             .settings

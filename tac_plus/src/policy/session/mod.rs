@@ -21,7 +21,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tacacs_common::packet::{
-    AcctRequest, AcctStatus, AuthenContinue, AuthenStart, AuthenStatus, AuthorRequest, Version,
+    AcctRequest, AcctStatus, AuthenContinue, AuthenStart, AuthenStatus, AuthorRequest, Error,
+    Version,
 };
 use tacacs_common::secret::Secret;
 
@@ -61,6 +62,12 @@ pub enum Step {
     Need(Effect),
     /// The session ended without a reply; log this.
     Silence(Option<String>),
+    /// The request breaks this rule, and nothing it says is believed: it may come from
+    /// somebody without the secret. Log this.
+    Senseless(Error, String),
+    /// The request asks for what there is not. Send this, and log this; it shows as little
+    /// of the secret as one that makes no sense.
+    Unsupported(Reply, Option<String>),
 }
 
 /// A reply's contents.

@@ -128,13 +128,17 @@ fn need(effect: Effect) -> String {
 /// A reply as one line; what was logged follows after a bar.
 fn show(step: Step) -> String {
     let (reply, log) = match step {
-        Step::Reply(Reply::Authen(answer), log) => {
+        Step::Senseless(_, log) => ("ERROR".to_owned(), Some(log)),
+        Step::Reply(Reply::Authen(answer), log) | Step::Unsupported(Reply::Authen(answer), log) => {
             let no_echo = if answer.no_echo { " NOECHO" } else { "" };
             let text = String::from_utf8(answer.server_msg).unwrap();
             (format!("{}{no_echo} {text:?}", answer.status), log)
         }
-        Step::Reply(Reply::Author(decision), log) => (decision.status.to_string(), log),
-        Step::Reply(Reply::Acct(status), log) => (status.to_string(), log),
+        Step::Reply(Reply::Author(decision), log)
+        | Step::Unsupported(Reply::Author(decision), log) => (decision.status.to_string(), log),
+        Step::Reply(Reply::Acct(status), log) | Step::Unsupported(Reply::Acct(status), log) => {
+            (status.to_string(), log)
+        }
         Step::Silence(log) => ("silence".to_owned(), log),
         Step::Need(effect) => (need(effect), None),
     };

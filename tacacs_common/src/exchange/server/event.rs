@@ -61,8 +61,14 @@ pub enum Event<'a, S> {
 /// Why a packet is not handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// Something is wrong with it.
+    /// Something is wrong with its header, or on a connection that needs no secret with
+    /// its body.
     Packet(Error),
+    /// Under none of the client's secrets it makes sense: most often there is another one
+    /// at the other end, or none.
+    Secret(Error),
+    /// Its session_id has been used too often. The body was not looked at.
+    Replayed,
     /// The connection takes no new sessions: single connection mode was not
     /// agreed, or the secret was wrong before. The packet was not looked at.
     NoNewSession,
@@ -73,7 +79,8 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Packet(error) => error.fmt(f),
+            Self::Packet(error) | Self::Secret(error) => error.fmt(f),
+            Self::Replayed => f.write_str("its session_id has been used too often"),
             Self::NoNewSession => f.write_str("the connection takes no new sessions"),
             Self::TooManySessions => f.write_str("too many sessions on one connection"),
         }
