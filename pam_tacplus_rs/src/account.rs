@@ -60,7 +60,7 @@ fn run(call: &mut Call<'_>) -> Result<End, End> {
             answered(call, &config, &person, &request, &answer)
         }
         Outcome::Deny(denial) => {
-            // Only a server's own word: a forged reply must not be able to do this.
+            // Only FAIL. On plain TCP that is no proof: whoever is on the way can forge one.
             if denial.reason == DenyReason::Fail {
                 entry::disable(call, &config, &person);
             }
@@ -160,7 +160,7 @@ fn unreachable(call: &mut Call<'_>, config: &Config, person: &Person, why: &Unre
     if call.memory.denied.as_ref() == Some(&person.user) {
         let ruling = Ruling {
             end: End::Refused,
-            words: "refused, for a server has refused this login before",
+            words: "refused, for this login was refused a moment ago",
         };
         return outage::log(call, person, WHAT, why, &ruling);
     }

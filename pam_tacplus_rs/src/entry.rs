@@ -203,7 +203,8 @@ fn covers(granted: &Entry, old: &Entry) -> bool {
 }
 
 /// A server refused a person who had proved to be the user: no more rights, until a
-/// server approves again. Files keep their owner's name.
+/// server approves again. Files keep their owner's name. On plain TCP whoever is on the
+/// way can say so too, and approve as well: it costs a login, and no uid, file or home.
 pub(crate) fn disable(call: &Call<'_>, config: &Config, person: &Person) {
     if config.mapping.mode == Mode::Local {
         return;

@@ -65,7 +65,7 @@ pub(crate) fn rule(call: &Call<'_>, config: &Config, person: &Person, why: &Unre
         ),
         _ if why.provoked && matches!(call.phase, Phase::Authenticate | Phase::Account) => Ruling {
             end: End::Refused,
-            words: "refused, for this may be the doing of who started this program",
+            words: "refused, for this may be the doing of a user of this host",
         },
         UnreachablePolicy::Users => ruling(
             Verdict::Refused,

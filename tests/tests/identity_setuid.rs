@@ -209,7 +209,7 @@ fn a_shortage_of_the_host_is_an_outage_for_logins_and_not_for_su() -> Result {
     stage.write("/etc/tacplus.conf", 0o600, &broken)?;
     let su = run_by(&stage, "bob", SU)?;
     assert_eq!(su.stdout, "", "{su}{}", stage.logs());
-    stage.wait_for_log("the doing of who started this program")?;
+    stage.wait_for_log("the doing of a user of this host")?;
     let login = stage.ssh("alice").public_key("id -u")?;
     assert_eq!(login.stdout, format!("{}\n", uid("alice")), "{login}");
     Ok(())

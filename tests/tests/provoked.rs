@@ -3,30 +3,16 @@
 
 use std::time::Duration;
 
-use e2e::artefacts::OWN;
+use e2e::provoke::{INETD, wait_for_refused_dialogues, waiting_at_the_prompt, without_ports};
 use e2e::scene::{self, LOCAL_PASSWORD, PASSWORD, STACK};
 use e2e::stage::{Builder, Stage};
-use e2e::{Daemon, Output, Result, Script, Step};
+use e2e::{Output, Result, Script, Step};
 
 const SERVER: &str = "127.0.0.1:49";
-
-/// Without a connection of its own, which would need a port.
-const INETD: &str = "ProxyCommand=/usr/sbin/sshd -i -f /etc/ssh/stage_sshd_config";
 
 /// The old policy, under which an outage lets the local password count.
 fn host(server: &str, global: &str) -> Builder {
     scene::host(&[server], &format!("unreachable = ignore\n{global}")).pam("su", STACK)
-}
-
-/// An unprivileged user takes every local port: there are few, so that it takes no time.
-fn without_ports(stage: &Stage, kind: &str) -> Result<Daemon> {
-    let range = "echo 40000 40015 >/proc/sys/net/ipv4/ip_local_port_range";
-    stage.sh(range)?.success()?;
-    let hog = format!("{OWN}/hog");
-    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-    let hog = stage.spawn("hog", "setpriv", &[&nobody[..], &[&hog, kind]].concat())?;
-    stage.wait_for_line("/var/log/hog.out", "held ")?;
-    Ok(hog)
 }
 
 fn su(stage: &Stage, user: &str, password: &str) -> Result<Output> {
@@ -176,28 +162,6 @@ fn a_server_that_closes_what_it_took_is_no_outage_in_su_and_is_not_held_down() -
     Ok(())
 }
 
-/// `ssh` clients that let the prompt wait, each at a server of its own process.
-fn waiting_at_the_prompt(stage: &Stage, count: usize) -> Result<Vec<Daemon>> {
-    stage.write("/run/e2e/wait", 0o755, "#!/bin/sh\nexec sleep 300\n")?;
-    let environment = ["SSH_ASKPASS=/run/e2e/wait", "SSH_ASKPASS_REQUIRE=force"];
-    let options = [
-        "StrictHostKeyChecking=no",
-        "UserKnownHostsFile=/dev/null",
-        "PreferredAuthentications=keyboard-interactive",
-        "NumberOfPasswordPrompts=1",
-        INETD,
-    ];
-    let options = options.iter().flat_map(|option| ["-o", option]);
-    let words: Vec<&str> = environment
-        .into_iter()
-        .chain(["ssh", "-F", "none"])
-        .chain(options)
-        .chain(["carol@stage"])
-        .collect();
-    let start = |number| stage.spawn(&format!("ssh-{number}"), "env", &words);
-    (0..count).map(start).collect()
-}
-
 #[test]
 fn prompts_that_wait_make_no_server_full_and_no_denied_user_local() -> Result {
     let stage = host(SERVER, "login = ascii").start()?;
@@ -208,18 +172,40 @@ fn prompts_that_wait_make_no_server_full_and_no_denied_user_local() -> Result {
     let _server = stage.tac_plus(&limited, &[])?;
 
     let _waiting = waiting_at_the_prompt(&stage, 20)?;
-    let full = "grep -c 'as many dialogues wait there' /var/log/syslog";
-    e2e::wait::until("ten logins without a slot", || {
-        let refused = stage.sh(full).ok()?;
-        (refused.stdout.trim() == "10").then_some(())
-    })
-    .map_err(|error| stage.failure(error))?;
+    wait_for_refused_dialogues(&stage, 10)?;
 
-    let dialog = stage.ssh("bob").keyboard_interactive("whoami");
+    let dialog = stage.ssh("alice").keyboard_interactive("whoami");
     let login = dialog.answer("assword:", LOCAL_PASSWORD).run()?;
     assert_eq!(login.stdout, "", "{login}{}", stage.logs());
     let opened = stage.sh("grep -c ' 0100007F:0031 01 ' /proc/net/tcp")?;
     assert_eq!(opened.stdout.trim(), "10", "{}", stage.logs());
+    Ok(())
+}
+
+#[test]
+fn su_that_waits_for_ever_holds_up_no_login() -> Result {
+    let stage = host(SERVER, "login = ascii\ndialogues = 4").start()?;
+    let _server = stage.tac_plus(&scene::server_conf(), &[])?;
+
+    let line = "sleep 300 | su - bob -c true";
+    let words = [
+        "--reuid=alice",
+        "--regid=alice",
+        "--init-groups",
+        "sh",
+        "-c",
+        line,
+    ];
+    let start = |number| stage.spawn(&format!("su-{number}"), "setpriv", &words);
+    let _waiting = (0..6).map(start).collect::<Result<Vec<_>>>()?;
+    e2e::wait::until("four su without a slot", || {
+        let log = stage.syslog();
+        (log.matches("as many dialogues wait there").count() == 4).then_some(())
+    })
+    .map_err(|error| stage.failure(error))?;
+
+    let login = stage.ssh("alice").password(PASSWORD, "whoami")?;
+    assert_eq!(login.stdout, "alice\n", "{login}{}", stage.logs());
     Ok(())
 }
 

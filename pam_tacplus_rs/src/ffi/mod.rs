@@ -135,6 +135,10 @@ unsafe extern "C" fn pam_sm_chauthtok(
     unsafe { guard(pamh, flags, argc, argv, phase, run) }
 }
 
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
+}
+
 type Run = fn(&mut Call<'_>) -> End;
 
 /// Runs one phase: pointers into references once, panics stopped, errno kept.
@@ -151,6 +155,7 @@ unsafe fn guard(
 ) -> c_int {
     quiet_panics();
     let errno = Errno::keep();
+    let uncancelled = Uncancelled::new();
     // SAFETY: `pamh` is libpam's, and `Live` does not outlive this call.
     let mut live = unsafe { Live::new(pamh) };
     // SAFETY: `argc` and `argv` are libpam's.
@@ -187,6 +192,7 @@ unsafe fn guard(
             }
         }
     }
+    drop(uncancelled);
     drop(errno);
     code(phase, end)
 }
@@ -221,6 +227,7 @@ unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, status: c_
     }
     quiet_panics();
     let errno = Errno::keep();
+    let uncancelled = Uncancelled::new();
     // SAFETY: `data` is the Box that `memory` gave to libpam together with this
     // function, which libpam calls once for it.
     let memory = unsafe { Box::from_raw(data.cast::<Memory>()) };
@@ -231,6 +238,7 @@ unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, status: c_
         // SAFETY: libpam passes its handle, still whole for the time of the call.
         unsafe { Live::new(pamh) }.log(Level::Warning, &line);
     }
+    drop(uncancelled);
     drop(errno);
 }
 
@@ -301,6 +309,27 @@ impl Drop for Errno {
     }
 }
 
+/// Keeps the thread from being cancelled while it is in here: that would unwind frames that
+/// only a panic may unwind, and end the process.
+struct Uncancelled(c_int);
+
+impl Uncancelled {
+    fn new() -> Self {
+        const PTHREAD_CANCEL_DISABLE: c_int = 1;
+        let mut before = 0;
+        // SAFETY: a state that there is, and a place for the one before.
+        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut before) };
+        Self(before)
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        // SAFETY: the state of before, which nobody wants to know.
+        unsafe { pthread_setcancelstate(self.0, ptr::null_mut()) };
+    }
+}
+
 /// A panic says where in one line of the log, and nothing on stderr. Its message
 /// is left out: it may quote what it choked on. The hook is this module's own, for
 /// its standard library is linked into it.
@@ -351,6 +380,20 @@ mod tests {
         drop(kept);
         // SAFETY: as above.
         assert_eq!(unsafe { *errno() }, libc::ENOENT);
+    }
+
+    #[test]
+    fn no_thread_is_cancelled_inside_the_module_and_any_is_outside() {
+        let mut state = -1;
+        {
+            let _uncancelled = Uncancelled::new();
+            // SAFETY: the state that it is in, and a place for it.
+            unsafe { pthread_setcancelstate(1, &raw mut state) };
+            assert_eq!(state, 1, "PTHREAD_CANCEL_DISABLE");
+        }
+        // SAFETY: as above.
+        unsafe { pthread_setcancelstate(0, &raw mut state) };
+        assert_eq!(state, 0, "PTHREAD_CANCEL_ENABLE");
     }
 
     #[test]

@@ -57,7 +57,9 @@ pub(super) fn not_of_another_service(
         return Err(collision(owner));
     }
     match sys::group_of(entry.gid).map_err(lookup)? {
-        Some(group) if group != name => Err(collision(format!("group {group}"))),
+        Some(group) if group != name && !is_stored(store, &group, entry.gid)? => {
+            Err(collision(format!("group {group}")))
+        }
         _ => Ok(()),
     }
 }

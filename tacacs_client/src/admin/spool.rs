@@ -27,6 +27,7 @@ struct WriterStatus<'w> {
     refused: u64,
     dropped: u64,
     corrupt: u64,
+    removed: u64,
 }
 
 impl<'w> WriterStatus<'w> {
@@ -41,6 +42,7 @@ impl<'w> WriterStatus<'w> {
             refused: status.refused,
             dropped: status.dropped,
             corrupt: status.corrupt,
+            removed: status.removed,
         }
     }
 
@@ -49,7 +51,7 @@ impl<'w> WriterStatus<'w> {
             format!(", the oldest {} s old", now.saturating_sub(oldest))
         });
         format!(
-            "{}\n  pending    {} records, {} bytes{age}\n  spooled    {}\n  delivered  {}\n  refused    {}\n  dropped    {}\n  corrupt    {}\n",
+            "{}\n  pending    {} records, {} bytes{age}\n  spooled    {}\n  delivered  {}\n  refused    {}\n  dropped    {}\n  corrupt    {}\n  removed    {}\n",
             self.writer,
             self.pending,
             self.bytes,
@@ -57,7 +59,8 @@ impl<'w> WriterStatus<'w> {
             self.delivered,
             self.refused,
             self.dropped,
-            self.corrupt
+            self.corrupt,
+            self.removed
         )
     }
 }
@@ -144,7 +147,7 @@ fn ended(writer: &str, report: &Report) -> (&'static str, Exit) {
 }
 
 /// The spools under `root`, in the order of their names.
-fn writers(root: &Path) -> Result<Vec<(String, Spool)>, Failure> {
+pub(super) fn writers(root: &Path) -> Result<Vec<(String, Spool)>, Failure> {
     let failed = |error: io::Error| Failure::usage(format!("{}: {error}", root.display()));
     let mut writers = Vec::new();
     let entries = match std::fs::read_dir(root) {

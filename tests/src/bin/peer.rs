@@ -111,6 +111,9 @@ impl Connection {
             }
             let (kind, seen) = read(&header, &body).unwrap_or_default();
             let kind = if kind.is_empty() { "malformed" } else { kind };
+            let own = self.script.acct_of.iter();
+            let own = own.filter(|(user, _)| kind == "acct" && *user == seen.user);
+            let own = own.map(|(_, step)| step.clone()).next();
             self.note(kind, seen)?;
 
             let steps = match header.packet_type {
@@ -119,10 +122,8 @@ impl Connection {
                 _ => &self.script.authen,
             };
             let number = usize::from(header.seq_no / 2);
-            let step = steps
-                .get(number)
-                .or(steps.last())
-                .cloned()
+            let step = own
+                .or_else(|| steps.get(number).or(steps.last()).cloned())
                 .unwrap_or(Step::Silence);
             match step {
                 Step::Reply(reply) => {

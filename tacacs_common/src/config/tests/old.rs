@@ -282,3 +282,23 @@ fn every_documented_word_of_the_pam_line_is_known() {
         }
     }
 }
+
+#[test]
+fn an_old_file_names_nobody_for_an_outage_unless_it_has_the_key() {
+    let old = "server=192.0.2.1\nsecret=0123456789abcdef\n";
+    let global = good(old).global;
+    assert_eq!(global.unreachable, UnreachablePolicy::Users);
+    assert!(global.fallback_users.is_empty());
+    let global = good(&format!("{old}fallback_users=alice,@ops\n")).global;
+    assert_eq!(global.fallback_users.to_string(), "alice @ops");
+    for word in ["unreachable=ignore", "fallback_users=alice"] {
+        let error = Config::load_with_pam_line(
+            Path::new("/nonexistent"),
+            &["server=192.0.2.1", "secret=0123456789abcdef", word],
+        );
+        assert!(
+            listed(error.unwrap_err()).contains("unknown word"),
+            "{word}"
+        );
+    }
+}
