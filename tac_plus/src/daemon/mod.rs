@@ -22,6 +22,7 @@
 //! | `syslog` | the system log |
 //! | `time` | the time in front of a line |
 //! | `tls` | TLS |
+//! | `waits` | answers that wait for their turn |
 
 mod accounting;
 mod clock;
@@ -41,6 +42,7 @@ mod setup;
 mod syslog;
 mod time;
 mod tls;
+mod waits;
 
 use std::io;
 use std::net::IpAddr;
@@ -53,20 +55,20 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::effects::Effects;
-use crate::policy::Attempt;
-use crate::policy::throttle::Throttle;
 use crate::trust::Trust;
 use accounting::Store;
 use clock::Today;
 use counters::Counters;
 pub use listen::{Endpoint, Listener, Listening};
 pub use log::{Log, Writer};
-use memory::Memory;
+use memory::{Lease, Memory};
 use places::{GaveWay, Places};
 use refusals::Refusals;
 use secrets::Secrets;
 use setup::Current;
 pub use setup::{Setup, Source};
+use tls::Turns;
+use waits::Waits;
 
 /// What every connection shares.
 struct Shared {
@@ -74,7 +76,7 @@ struct Shared {
     log: Log,
     store: Store,
     effects: Effects,
-    throttle: Mutex<Throttle>,
+    waits: Waits,
     started: Instant,
     today: Today,
     secrets: Secrets,
@@ -83,6 +85,7 @@ struct Shared {
     counters: Counters,
     memory: Memory,
     places: Places,
+    turns: Turns,
 }
 
 impl Shared {
@@ -94,15 +97,25 @@ impl Shared {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether so many bytes may be kept for a stranger. Where there is no room, the oldest
+    /// of those with most strangers goes for it, which may be this one.
+    fn may_keep(&self, lease: &mut Lease<'_>, bytes: usize) -> bool {
+        if lease.grow(bytes) {
+            return true;
+        }
+        let Some(address) = self.places.end_one() else {
+            return false;
+        };
+        self.refuse(address, "memory", || {
+            format!("connection from {address} closed: strangers take too much memory")
+        });
+        lease.take(bytes);
+        true
+    }
+
     /// Logs who was refused and why, or counts it.
     fn refuse(&self, address: IpAddr, reason: &'static str, line: impl FnOnce() -> String) {
         self.refusals.tell(&self.log, address, reason, line);
-    }
-
-    /// Counts an attempt to get in; tells how long its answer waits.
-    fn count(&self, attempt: &Attempt, now: Instant) -> Duration {
-        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.count(attempt, now.saturating_duration_since(self.started))
     }
 }
 
@@ -124,19 +137,21 @@ impl Daemon {
     /// If signals or threads cannot be set up.
     pub async fn run(self, listeners: Vec<Listener>) -> io::Result<()> {
         self.log.set_style(self.setup.style);
+        let started = Instant::now();
         let shared = Arc::new(Shared {
             current: RwLock::new(Arc::new(self.setup.current)),
             store: Store::start(self.setup.target, self.log.clone())?,
             effects: Effects::new(self.log.clone()),
             log: self.log,
-            throttle: Mutex::default(),
-            started: Instant::now(),
+            waits: Waits::new(started),
+            started,
             today: Today::default(),
             secrets: Secrets::default(),
             trust: Mutex::new(Trust::new()),
             refusals: Refusals::default(),
             counters: Counters::default(),
             memory: Memory::default(),
+            turns: Turns::new(),
             places: Places::default(),
         });
         let mut terminate = signal(SignalKind::terminate())?;
@@ -191,6 +206,7 @@ impl Daemon {
             () = reloads => {}
             () = sums => {}
             () = dumps => {}
+            () = shared.waits.run(&shared.log) => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -198,7 +214,13 @@ impl Daemon {
         process::notify("STOPPING=1");
         // Every task holds a receiver: when the last one is gone, all have ended.
         stop.send_replace(true);
-        let _ = tokio::time::timeout(shared.current().limits.stop, stop.closed()).await;
+        let closed = async {
+            tokio::select! {
+                () = stop.closed() => {}
+                () = shared.waits.run(&shared.log) => {}
+            }
+        };
+        let _ = tokio::time::timeout(shared.current().limits.stop, closed).await;
         shared.effects.finish().await;
         shared.refusals.sum_up(&shared.log);
         Ok(())
