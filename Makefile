@@ -19,7 +19,8 @@ MODULES  := -p pam_tacplus_rs -p libnss_tacplus
 
 help:
 	@echo 'make build     the server and the clients in target/release, the PAM and NSS modules in target/module'
-	@echo 'make install   put them in place (DESTDIR, PREFIX, PAMDIR, NSSDIR are honoured)'
+	@echo 'make install   put them in place (DESTDIR, PREFIX, PAMDIR, NSSDIR are honoured);'
+	@echo '              refuses while a PAM line would lock root out, unless FORCE=1 is given'
 	@echo 'make demo      a user whom only the server knows logs in, step by step, beside the host'
 	@echo 'make test      everything that is checked; what continuous integration runs'
 	@echo 'make lint      formatting and clippy only'
@@ -32,7 +33,10 @@ build:
 	$(CARGO) build --release --locked $(PROGRAMS)
 	$(CARGO) build --profile module --locked $(MODULES)
 
+# A module of this version locks root out where a PAM line was written for one before it.
 install: build
+	@$(TARGET)/release/tacplus check --before-install --root '$(DESTDIR)/' || [ '$(FORCE)' = 1 ] || { \
+	    echo 'make: nothing was installed; change these lines first, or say FORCE=1' >&2; exit 1; }
 	install -D -m 0644 $(TARGET)/module/libpam_tacplus.so $(DESTDIR)$(PAMDIR)/pam_tacplus.so
 	install -D -m 0644 $(TARGET)/module/libnss_tacplus.so $(DESTDIR)$(NSSDIR)/libnss_tacplus.so.2
 	$(if $(DESTDIR),,ldconfig)

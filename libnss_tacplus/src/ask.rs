@@ -87,6 +87,7 @@ fn was_asked(why: &Unreachable) -> bool {
         !matches!(
             trouble,
             Trouble::Local(..)
+                | Trouble::NoPort(_)
                 | Trouble::Peer { .. }
                 | Trouble::Config(_)
                 | Trouble::NoSecret

@@ -24,7 +24,7 @@
 )]
 
 #[cfg(not(test))]
-use late_unwind as _;
+use no_backtrace as _;
 
 mod answer;
 mod ask;

@@ -3,33 +3,22 @@
 
 use std::path::Path;
 
+use tacacs_common::hostfile;
+
 use crate::answer::Answer;
 use crate::site::{Site, unreadable};
 
-/// The names in such a file. Bytes: they may be in any encoding.
-pub(crate) struct Locals(Vec<u8>);
+/// Whether this is a user, also one with a broken entry. Without the file nobody can be
+/// told from a local user, and nobody is found.
+pub(crate) fn has_user(site: &Site<'_>, name: &str) -> Answer<bool> {
+    lists(site.passwd, name)
+}
 
-impl Locals {
-    /// The users. Without this file nobody can be told from a local user, and nobody
-    /// is found.
-    pub(crate) fn users(site: &Site<'_>) -> Answer<Self> {
-        Self::read(site.passwd)
-    }
+/// Whether this is a group, likewise.
+pub(crate) fn has_group(site: &Site<'_>, name: &str) -> Answer<bool> {
+    lists(site.group, name)
+}
 
-    /// The groups, likewise.
-    pub(crate) fn groups(site: &Site<'_>) -> Answer<Self> {
-        Self::read(site.group)
-    }
-
-    fn read(path: &Path) -> Answer<Self> {
-        std::fs::read(path).map(Self).map_err(|_| unreadable())
-    }
-
-    /// Whether the name is listed, even with a broken entry.
-    pub(crate) fn list(&self, name: &str) -> bool {
-        self.0.split(|byte| *byte == b'\n').any(|line| {
-            line.strip_prefix(name.as_bytes())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b":"))
-        })
-    }
+fn lists(path: &Path, name: &str) -> Answer<bool> {
+    hostfile::lists(path, name).map_err(|_| unreadable())
 }

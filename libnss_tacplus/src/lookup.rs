@@ -9,9 +9,8 @@ use tacacs_common::identity::name::{is_name, is_shared_account};
 use tacacs_common::identity::{Entry, Group, State, Store};
 
 use crate::answer::{Answer, Failure};
-use crate::local::Locals;
 use crate::site::{Site, damaged};
-use crate::{audit, newcomer};
+use crate::{audit, local, newcomer};
 
 /// The user of this name.
 pub(crate) fn person_by_name(site: &Site<'_>, name: &str) -> Answer<Entry> {
@@ -123,7 +122,7 @@ pub(crate) fn is_ours(config: &Config, name: &str) -> bool {
 
 /// A name that the host has given away itself means its local user.
 fn not_local(site: &Site<'_>, entry: Entry) -> Answer<Entry> {
-    if Locals::users(site)?.list(&entry.name) {
+    if local::has_user(site, &entry.name)? {
         Err(Failure::NotFound)
     } else {
         Ok(entry)
@@ -133,7 +132,7 @@ fn not_local(site: &Site<'_>, entry: Entry) -> Answer<Entry> {
 /// The own group of a user who is called like a group of the host has no name: sudo,
 /// sshd and polkit give rights to names, and would take it for the host's.
 fn not_local_group(site: &Site<'_>, group: Group) -> Answer<Group> {
-    if Locals::groups(site)?.list(&group.name) {
+    if local::has_group(site, &group.name)? {
         Err(Failure::NotFound)
     } else {
         Ok(group)

@@ -12,11 +12,10 @@ use tacacs_common::identity::learn::{self, Host};
 use tacacs_common::identity::{Entry, Group, Store, map};
 
 use crate::answer::{Answer, Failure};
-use crate::ask;
-use crate::local::Locals;
 use crate::lookup::is_ours;
 use crate::program::{Part, part};
 use crate::site::{Site, unreadable};
+use crate::{ask, local};
 
 /// How long this process goes on with an answer: `id` wants the user, his groups and
 /// their names. A login program goes on with a user to its end, for its PAM modules have
@@ -50,7 +49,7 @@ pub(crate) fn person(site: &Site<'_>, store: &Store, name: &str) -> Answer<Entry
         return Err(Failure::NotFound);
     }
     let part = part(&site.proc.join("exe"), &config.mapping).ok_or(Failure::NotFound)?;
-    if Locals::users(site)?.list(name) {
+    if local::has_user(site, name)? {
         return Err(Failure::NotFound);
     }
     match (config.mapping.unknown, part) {

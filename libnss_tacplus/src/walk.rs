@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use tacacs_common::identity::{Entry, Group, State, Store};
 
 use crate::answer::{Answer, Failure};
-use crate::local::Locals;
+use crate::local;
 use crate::site::{Site, damaged};
 
 /// There are sixteen levels, and accounts of former configurations.
@@ -45,8 +45,10 @@ impl Walk {
         put: &mut dyn FnMut(&Entry) -> Answer<()>,
     ) -> Answer<()> {
         self.step(site, &mut |_, entry| {
-            put(entry)?;
-            Ok(true)
+            if local::has_user(site, &entry.name)? {
+                return Ok(false);
+            }
+            put(entry).map(|()| true)
         })
     }
 
@@ -56,7 +58,6 @@ impl Walk {
         site: &Site<'_>,
         put: &mut dyn FnMut(&Group) -> Answer<()>,
     ) -> Answer<()> {
-        let locals = Locals::groups(site)?;
         // The accounts of mode shared whose users were met: no need to look for each.
         let mut accounts = Vec::new();
         self.step(site, &mut |store, entry| {
@@ -65,8 +66,14 @@ impl Walk {
             }
             let group = store.group_by_gid(entry.gid).map_err(damaged)?;
             match group.filter(|group| group.name == entry.name) {
-                Some(group) if locals.list(&group.name) => Ok(false),
-                Some(group) => put(&group).map(|()| true),
+                Some(group) => {
+                    let local =
+                        local::has_user(site, &group.name)? || local::has_group(site, &group.name)?;
+                    if local {
+                        return Ok(false);
+                    }
+                    put(&group).map(|()| true)
+                }
                 None => {
                     if accounts.len() < ACCOUNTS {
                         accounts.push(entry.gid);
@@ -80,17 +87,12 @@ impl Walk {
     /// Goes on to the next entry that `take` takes.
     fn step(&self, site: &Site<'_>, take: &mut Take<'_>) -> Answer<()> {
         let store = site.store()?;
-        let locals = Locals::users(site)?;
         self.with(&mut |name| {
             let mut end = Err(Failure::NotFound);
             let from = std::mem::take(name);
             let mut last = None;
             let walked = store.each_after(from.as_bytes(), &mut |entry| {
-                let taken = if locals.list(&entry.name) {
-                    Ok(false)
-                } else {
-                    take(&store, &entry)
-                };
+                let taken = take(&store, &entry);
                 let goes_on = matches!(taken, Ok(false));
                 match taken {
                     // There was no room for it: it is the next one again.

@@ -15,7 +15,8 @@ use crate::call::{Call, Person};
 use crate::entry;
 use crate::handle::{Grant, Level, Note};
 use crate::login::log_denial;
-use crate::outcome::End;
+use crate::outage::{self, Ruling};
+use crate::outcome::{End, Verdict};
 use crate::talk;
 
 /// `pam_sm_acct_mgmt`.
@@ -59,7 +60,7 @@ fn run(call: &mut Call<'_>) -> Result<End, End> {
             answered(call, &config, &person, &request, &answer)
         }
         Outcome::Deny(denial) => {
-            // Only a server's own word: a forged reply must not be able to do this.
+            // Only FAIL. On plain TCP that is no proof: whoever is on the way can forge one.
             if denial.reason == DenyReason::Fail {
                 entry::disable(call, &config, &person);
             }
@@ -124,6 +125,7 @@ fn answered(
     call.memory.granted = Some(Grant {
         user: person.user.clone(),
         priv_lvl: granted.priv_lvl,
+        fresh: true,
     });
     talk::tell(call, Note::Info, &answer.server_msg);
     End::Pass
@@ -152,27 +154,48 @@ fn denied(call: &mut Call<'_>, person: &Person, denial: &Denial) -> End {
     End::Refused
 }
 
-/// No server could say; what one said not too long ago may do.
+/// No server could say. Where the policy does not refuse, what one said before may do.
 fn unreachable(call: &mut Call<'_>, config: &Config, person: &Person, why: &Unreachable) -> End {
-    let entry = if why.provoked {
-        None
-    } else {
-        entry::offline(call, config, person)
+    const WHAT: &str = "authorization";
+    if call.memory.denied.as_ref() == Some(&person.user) {
+        let ruling = Ruling {
+            end: End::Refused,
+            words: "refused, for this login was refused a moment ago",
+        };
+        return outage::log(call, person, WHAT, why, &ruling);
+    }
+    let ruling = outage::rule(call, config, person, why);
+    let (entry, words) = match ruling.end {
+        End::Unreachable {
+            verdict: Verdict::Named,
+            local: false,
+        } => (
+            entry::approved(call, config, person),
+            "the stored one stands in, for fallback_users names the user",
+        ),
+        End::Unreachable {
+            verdict: Verdict::Ignored,
+            ..
+        } => (
+            entry::offline(call, config, person),
+            "the stored one stands in (unreachable = ignore, offline_hours): whoever can make a \
+             server slow, full or silent keeps rights that a server has taken back",
+        ),
+        _ => (None, ""),
     };
     let Some(entry) = entry else {
-        return call.unreachable(config, person, "authorization", why);
+        let ruling = outage::without_entry(ruling);
+        return outage::log(call, person, WHAT, why, &ruling);
     };
     let reason = call.log_unreachable(why);
     call.log(
         Level::Warning,
-        &format!(
-            "authorization of {}: {reason}; the stored one stands in (offline_hours)",
-            person.name()
-        ),
+        &format!("{WHAT} of {}: {reason}; {words}", person.name()),
     );
     call.memory.granted = Some(Grant {
         user: person.user.clone(),
         priv_lvl: PrivLvl::new(entry.level),
+        fresh: false,
     });
     End::Pass
 }

@@ -8,16 +8,25 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use tacacs_common::client::{Client, Trouble, getent};
-use tacacs_common::config::{self, Config, UnreachablePolicy};
+use tacacs_common::client::{Client, Resolver, Trouble, getent, most_sockets};
+use tacacs_common::config::{self, Config};
+use tacacs_common::dialogues::{self, Dialogues};
 use tacacs_common::outcome::Unreachable;
-use tacacs_common::{escape, hold_down, identity};
+use tacacs_common::{escape, hold_down, identity, statefile};
 
 use crate::entry;
-use crate::ffi::spawn;
+use crate::ffi::{resolve, spawn};
 use crate::handle::{Handle, Item, Level, Memory};
 use crate::outcome::{End, Phase};
 use crate::standing::{Passwd, Standing, is_root, who_is};
+
+/// How long one login waits for locks, all of them together. Who holds one for longer was
+/// stopped.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
+
+/// How long libpam waits before a refusal, as pam_unix has it. The longest that a module of
+/// the stack asks for counts, and libpam makes it up to half longer or shorter.
+const REFUSAL_DELAY: Duration = Duration::from_secs(2);
 
 /// Where things are on the host, and what time it is: parameters, so that tests
 /// are exact.
@@ -28,6 +37,7 @@ pub(crate) struct Site {
     pub(crate) shells: PathBuf,
     pub(crate) identity: PathBuf,
     pub(crate) hold_down: PathBuf,
+    pub(crate) dialogues: PathBuf,
     pub(crate) spool: PathBuf,
     pub(crate) sessions: PathBuf,
     /// `/proc/self`, with `sessionid` and `loginuid`; beside it are the other processes.
@@ -35,9 +45,13 @@ pub(crate) struct Site {
     pub(crate) now: Now,
     /// The same moment as `now.unix`, in milliseconds.
     pub(crate) millis: u64,
-    /// Whoever started this program is not root: may stop it at any moment, and has set
+    /// Whoever started this program is not root, or root's `sudo` did: may stop it at any moment, and has set
     /// its limits. What is waited for must not depend on it, nor what is believed.
     pub(crate) setuid: bool,
+    /// Who that is, as far as the process itself shows it.
+    pub(crate) caller: Option<u32>,
+    /// Which process this is.
+    pub(crate) pid: u32,
 }
 
 /// A moment.
@@ -51,7 +65,7 @@ pub(crate) struct Now {
 
 impl Site {
     /// This host, now.
-    pub(crate) fn host(setuid: bool) -> Self {
+    pub(crate) fn host(setuid: bool, caller: Option<u32>) -> Self {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let unix = unix.unwrap_or_default();
         Self {
@@ -61,6 +75,7 @@ impl Site {
             shells: "/etc/shells".into(),
             identity: identity::PATH.into(),
             hold_down: hold_down::PATH.into(),
+            dialogues: dialogues::PATH.into(),
             spool: "/var/spool/tacplus/pam".into(),
             sessions: "/run/tacplus/sessions".into(),
             proc: "/proc/self".into(),
@@ -70,6 +85,8 @@ impl Site {
             },
             millis: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
             setuid,
+            caller,
+            pid: std::process::id(),
         }
     }
 }
@@ -80,7 +97,7 @@ pub(crate) struct Call<'a> {
     pub(crate) memory: &'a mut Memory,
     pub(crate) site: &'a Site,
     words: &'a [&'a str],
-    phase: Phase,
+    pub(crate) phase: Phase,
     silent: bool,
     debug: bool,
 }
@@ -104,6 +121,9 @@ impl<'a> Call<'a> {
         phase: Phase,
         silent: bool,
     ) -> Self {
+        if !std::mem::replace(&mut memory.begun, true) {
+            statefile::wait_at_most(LOCK_WAIT);
+        }
         Self {
             handle,
             memory,
@@ -119,13 +139,10 @@ impl<'a> Call<'a> {
     /// ends because it is nobody of ours.
     pub(crate) fn begin(&mut self) -> Result<(Config, Person), End> {
         let Some(user) = self.handle.user() else {
-            self.log(
-                Level::Notice,
-                "ignored: no user name, or one that is not UTF-8",
-            );
+            self.pass_over(None, "is missing or not UTF-8");
             return Err(End::Ignored);
         };
-        let passwd = Passwd::read(&self.site.passwd);
+        let passwd = Passwd::read(&self.site.passwd, &user);
         if is_root(&user, passwd.as_ref().ok()) {
             return Err(End::Ignored);
         }
@@ -138,32 +155,74 @@ impl<'a> Call<'a> {
             );
             End::Misconfigured
         })?;
+        let service = self.handle.item(Item::Service).unwrap_or_default();
+        let skipped = config.global.skip_services.contains(&service);
+        if skipped {
+            let service = escape::line(service.as_bytes());
+            self.debug(|| format!("service {service} is in skip_services"));
+        }
         let (local, uid) = match who_is(&user, &config, &passwd) {
             Standing::Tacacs { local, uid } => (local, uid),
-            Standing::Ignored(why) => {
-                self.debug(|| format!("user '{}' {why}: ignored", escape::line(user.as_bytes())));
+            Standing::Ignored { why, known } => {
+                if !skipped {
+                    self.pass_over(known.then_some(&user), why);
+                }
                 return Err(End::Ignored);
             }
         };
         let tty = self.handle.item(Item::Tty).unwrap_or_default();
-        let rhost = self.handle.item(Item::Rhost).unwrap_or_default();
         let person = Person {
             user,
             local,
             uid,
             port: port(&tty),
-            rem_addr: rem_addr(&rhost),
+            rem_addr: self.rem_addr(),
         };
-        let service = self.handle.item(Item::Service).unwrap_or_default();
-        if config.global.skip_services.contains(&service) {
-            let service = escape::line(service.as_bytes());
-            self.debug(|| format!("service {service} is in skip_services"));
+        if skipped {
             return Err(match self.phase {
                 Phase::Account => entry::unasked(self, &config, &person),
                 _ => End::Ignored,
             });
         }
         Ok((config, person))
+    }
+
+    fn rem_addr(&self) -> String {
+        rem_addr(&self.handle.item(Item::Rhost).unwrap_or_default())
+    }
+
+    /// Says once a login who is left to the other modules, and why: in authenticate, or
+    /// in acct_mgmt if somebody else authenticated. A name that the host does not know is
+    /// not said.
+    fn pass_over(&mut self, known: Option<&str>, why: &str) {
+        let is_first = match self.phase {
+            Phase::Authenticate => true,
+            Phase::Account => !self.memory.passed_over,
+            Phase::Session | Phase::Prelim | Phase::Update => false,
+        };
+        if !is_first {
+            return;
+        }
+        self.memory.passed_over = true;
+        let rem_addr = self.rem_addr();
+        let from = if rem_addr.is_empty() { "" } else { " from " };
+        let line = match known {
+            Some(user) => {
+                let user = escape::line(user.as_bytes());
+                format!("passed over: '{user}'{from}{rem_addr} {why}")
+            }
+            None => format!(
+                "passed over: somebody{from}{rem_addr}, whose name {why}; it is not logged, for it may be a mistyped password"
+            ),
+        };
+        self.log(Level::Info, &line);
+    }
+
+    /// Asks libpam to wait before it tells of a refusal, whoever it is that refuses.
+    pub(crate) fn delay_refusals(&mut self) {
+        if !self.words.contains(&"nodelay") {
+            self.handle.delay_failure(REFUSAL_DELAY);
+        }
     }
 
     fn config(&mut self) -> Result<Config, End> {
@@ -187,13 +246,20 @@ impl<'a> Call<'a> {
 
     /// A client that goes on with the connection of the phase before, if any.
     pub(crate) fn client<'c>(&mut self, config: &'c Config) -> Client<'c> {
+        let resolver: Resolver = if self.site.setuid {
+            // Its caller may kill or stop its children, and a server would seem dead.
+            |name, _| Some(resolve(name))
+        } else {
+            |name, limit| getent::within_by(spawn, name, limit)
+        };
         let mut client = Client::new(config)
             .with_hold_down(&self.site.hold_down, config.global.hold_down)
-            .distrusting_its_caller(self.site.setuid);
-        if !self.site.setuid {
-            // Its caller may kill or stop its children, and a server would seem dead.
-            client = client.resolving_by(|name, limit| getent::within_by(spawn, name, limit));
-        }
+            .counting(Dialogues::new(
+                &self.site.dialogues,
+                config.global.dialogues,
+            ))
+            .distrusting_its_caller(self.site.setuid)
+            .resolving_by(resolver);
         if let Some(connection) = self.memory.connection.take() {
             client.resume(connection);
         }
@@ -243,36 +309,15 @@ impl<'a> Call<'a> {
         for (server, trouble) in troubles {
             self.log(trouble_level(trouble), &trouble_line(server, trouble));
         }
-    }
-
-    /// Says why no server could answer, and what that means now.
-    pub(crate) fn unreachable(
-        &self,
-        config: &Config,
-        person: &Person,
-        what: &str,
-        why: &Unreachable,
-    ) -> End {
-        let reason = self.log_unreachable(why);
-        let is_refused = why.provoked && matches!(self.phase, Phase::Authenticate | Phase::Account);
-        let verdict = match (self.phase, config.global.unreachable) {
-            (Phase::Prelim | Phase::Update, _) => "the password is as it was",
-            _ if is_refused => "refused, for this may be the doing of who started this program",
-            (_, UnreachablePolicy::Ignore) => {
-                "the rest of the stack decides (unreachable = ignore)"
-            }
-            (_, UnreachablePolicy::Deny) => "refused (unreachable = deny)",
-        };
-        self.log(
-            Level::Error,
-            &format!("{what} of {}: {reason}; {verdict}", person.name()),
-        );
-        if is_refused {
-            return End::Refused;
-        }
-        End::Unreachable {
-            policy: config.global.unreachable,
-            local: person.local,
+        let of_ports =
+            |trouble: &Trouble| matches!(trouble, Trouble::NoPort(_) | Trouble::LastPort(_));
+        if troubles.iter().any(|(_, trouble)| of_ports(trouble))
+            && let Some((uid, sockets)) = most_sockets()
+        {
+            self.log(
+                Level::Error,
+                &format!("local ports are used up; uid {uid} has most sockets, {sockets}"),
+            );
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Owns when an entry is written, ended for the time being, or stands in for a server.
 //! In mode `local` there is none: users are those of /etc/passwd.
 
-use tacacs_common::config::{Config, Mapping, Mode, Unknown, UnreachablePolicy};
+use tacacs_common::config::{Config, Mode, Unknown};
 use tacacs_common::escape;
 use tacacs_common::exchange::author::Granted;
 use tacacs_common::identity::learn::{self, Host};
@@ -98,8 +98,10 @@ fn renew(
     }
     entry.changed = site.millis;
     let old = store.by_name(person.user.as_bytes())?;
-    not_elsewhere(call, mapping, old.as_ref(), &entry)?;
-    let end = if was_told(call, config, &store, old.as_ref(), &entry)? {
+    let found = call.handle.account(&entry.name).map_err(Unmapped::Lookup)?;
+    let found = found.as_ref();
+    learn::not_elsewhere(mapping, old.as_ref(), &entry, found.map(|found| found.uid))?;
+    let end = if was_told(call, config, &store, old.as_ref(), &entry, found)? {
         Renewal::Holds
     } else {
         Renewal::Again
@@ -127,25 +129,6 @@ fn renew(
     Ok(end)
 }
 
-/// The session would be that of another module's user: of a directory, or of a service
-/// that has a user while it runs. Our own uids are in uid_range, or stored.
-fn not_elsewhere(
-    call: &Call<'_>,
-    mapping: &Mapping,
-    old: Option<&Entry>,
-    entry: &Entry,
-) -> Result<(), Unmapped> {
-    let ours = |uid: u32| {
-        uid == entry.uid
-            || mapping.uid_range.contains(&uid)
-            || old.is_some_and(|old| old.uid == uid)
-    };
-    match call.handle.account(&entry.name) {
-        Some(told) if !ours(told.uid) => Err(Unmapped::Elsewhere(told.uid)),
-        _ => Ok(()),
-    }
-}
-
 /// Whether the program that logs in was told of this account when it asked, some time
 /// before the account phase: what it was told it will use.
 fn was_told(
@@ -154,6 +137,7 @@ fn was_told(
     store: &Store,
     old: Option<&Entry>,
     entry: &Entry,
+    found: Option<&Account>,
 ) -> Result<bool, Unmapped> {
     let mapping = &config.mapping;
     let logs_in = |program: &str| is_login_program(config, program);
@@ -174,10 +158,7 @@ fn was_told(
         (_, Unknown::Authorize)
             if mapping.mode == Mode::Shared || mapping.lets_servers_choose() =>
         {
-            match call.handle.account(&entry.name) {
-                Some(told) => is_account(&told, entry),
-                None => mapping.mode != Mode::Shared,
-            }
+            found.map_or(mapping.mode != Mode::Shared, |told| is_account(told, entry))
         }
         (_, Unknown::Authorize) => true,
     })
@@ -196,8 +177,11 @@ fn is_account(told: &Account, entry: &Entry) -> bool {
 /// Whether the program that logs in may have been told of another account before this entry
 /// became what it is. Groups are asked for later.
 fn may_be_outdated(site: &Site, entry: &Entry, copies: &dyn Fn(&str) -> bool) -> bool {
-    let since = process::started(site, copies).unwrap_or(site.millis.saturating_sub(UNKNOWN_AGE));
-    entry.changed >= since
+    match process::started(site, copies) {
+        Ok(Some(since)) => entry.changed >= since,
+        Ok(None) => entry.changed >= site.millis.saturating_sub(UNKNOWN_AGE),
+        Err(_) => true,
+    }
 }
 
 /// Whether nothing but the date is new. A change in the future was noted by a clock that
@@ -219,7 +203,8 @@ fn covers(granted: &Entry, old: &Entry) -> bool {
 }
 
 /// A server refused a person who had proved to be the user: no more rights, until a
-/// server approves again. Files keep their owner's name.
+/// server approves again. Files keep their owner's name. On plain TCP whoever is on the
+/// way can say so too, and approve as well: it costs a login, and no uid, file or home.
 pub(crate) fn disable(call: &Call<'_>, config: &Config, person: &Person) {
     if config.mapping.mode == Mode::Local {
         return;
@@ -284,18 +269,21 @@ pub(crate) fn unasked(call: &Call<'_>, config: &Config, person: &Person) -> End 
     End::Refused
 }
 
-/// The entry that stands in for servers that cannot be reached.
+/// The entry that stands in for servers that cannot be reached, for as long as configured.
 pub(crate) fn offline(call: &Call<'_>, config: &Config, person: &Person) -> Option<Entry> {
-    let global = &config.global;
-    let hours = u64::from(global.offline_hours);
-    if hours == 0 || global.unreachable == UnreachablePolicy::Deny {
+    let hours = u64::from(config.global.offline_hours);
+    if hours == 0 {
         return None;
     }
-    let entry = active(call, config, person)?;
+    let entry = approved(call, config, person)?;
     let age = call.site.now.unix.checked_sub(entry.learned)?;
+    (age <= hours.saturating_mul(3600)).then_some(entry)
+}
+
+/// The entry that a server approved last, if the program that logs in was told of it.
+pub(crate) fn approved(call: &Call<'_>, config: &Config, person: &Person) -> Option<Entry> {
     let logs_in = |program: &str| is_login_program(config, program);
-    let holds = age <= hours.saturating_mul(3600) && !may_be_outdated(call.site, &entry, &logs_in);
-    holds.then_some(entry)
+    active(call, config, person).filter(|entry| !may_be_outdated(call.site, entry, &logs_in))
 }
 
 /// The entry of a user who is not a local one and whom no server has refused since.

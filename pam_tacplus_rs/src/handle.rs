@@ -2,6 +2,7 @@
 //!
 //! Owns the trait that the C edge and the tests' fake both fulfil.
 
+use std::io;
 use std::time::Duration;
 
 use tacacs_common::client::Connection;
@@ -21,10 +22,13 @@ pub(crate) trait Handle {
     fn token(&self, token: Token) -> Option<Secret>;
     /// Hands a password to the modules that follow; false if libpam refuses.
     fn set_token(&mut self, token: Token, value: &Secret) -> bool;
-    /// What a lookup of this name answers here and now.
-    fn account(&self, name: &str) -> Option<Account>;
+    /// What a lookup of this name answers here and now. An error is a lookup that failed,
+    /// which is not to find nobody.
+    fn account(&self, name: &str) -> io::Result<Option<Account>>;
     /// Sets a PAM environment variable; false if libpam refuses.
     fn set_env(&mut self, name: &str, value: &str) -> bool;
+    /// Has libpam wait about this long if the stack refuses in the end.
+    fn delay_failure(&mut self, time: Duration);
     /// Asks the person. `None`: no answer.
     fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret>;
     /// Tells the person.
@@ -93,6 +97,8 @@ pub(crate) enum Level {
 pub(crate) struct Memory {
     /// The authentication that passed in this handle.
     pub(crate) login: Option<Login>,
+    /// Whom a server refused in this handle, and none authenticated since.
+    pub(crate) denied: Option<String>,
     /// What acct_mgmt was granted.
     pub(crate) granted: Option<Grant>,
     /// A connection that the next phase may go on with.
@@ -103,8 +109,15 @@ pub(crate) struct Memory {
     pub(crate) session: Option<Session>,
     /// A session was to be opened in this handle, so no other is closed in it.
     pub(crate) opened: bool,
+    /// The log has who was left to the other modules, and why.
+    pub(crate) passed_over: bool,
     /// The configuration's warnings have been logged.
     pub(crate) warned: bool,
+    /// A phase has begun in this handle.
+    pub(crate) begun: bool,
+    /// Whether the program is its user's to stop. Found out once: a program that logs
+    /// somebody in at a terminal becomes one of a user's session in the middle of it.
+    pub(crate) setuid: Option<bool>,
 }
 
 /// A passed authentication.
@@ -121,4 +134,6 @@ pub(crate) struct Grant {
     pub(crate) user: String,
     /// The level the server assigned, if it did.
     pub(crate) priv_lvl: Option<PrivLvl>,
+    /// Whether a server granted it now; else a stored one stands in.
+    pub(crate) fresh: bool,
 }

@@ -15,6 +15,7 @@
 //! | `process` | since when the program runs |
 //! | `record` | the session record under `/run/tacplus/sessions` |
 //! | `passwd` | chauthtok |
+//! | `outage` | what it means for a person that no server answered |
 //! | `outcome` | the table from how a phase ended to its PAM code |
 
 #![cfg_attr(
@@ -23,7 +24,7 @@
 )]
 
 #[cfg(not(test))]
-use late_unwind as _;
+use no_backtrace as _;
 
 mod account;
 mod call;
@@ -31,6 +32,7 @@ mod entry;
 mod ffi;
 mod handle;
 mod login;
+mod outage;
 mod outcome;
 mod passwd;
 mod process;

@@ -11,12 +11,16 @@ use tacacs_common::secret::Secret;
 use crate::call::{Call, Person};
 use crate::handle::{Level, Login, Note};
 use crate::outcome::End;
-use crate::talk;
+use crate::{outage, talk};
 
 /// `pam_sm_authenticate`.
 pub(crate) fn authenticate(call: &mut Call<'_>) -> End {
     call.memory.login = None;
+    call.memory.denied = None;
     call.memory.granted = None;
+    // Before anything is known: the wait must not tell who is asked about, nor what of
+    // a password and a second factor was wrong.
+    call.delay_refusals();
     run(call).unwrap_or_else(|end| end)
 }
 
@@ -38,7 +42,7 @@ fn run(call: &mut Call<'_>) -> Result<End, End> {
         Outcome::Deny(denial) => Ok(given_up.unwrap_or_else(|| denied(call, &person, &denial))),
         Outcome::Unreachable(why) => {
             call.keep(client);
-            Ok(call.unreachable(&config, &person, "authentication", &why))
+            Ok(outage::end(call, &config, &person, "authentication", &why))
         }
     }
 }
@@ -61,20 +65,23 @@ fn at_once<'c>(call: &mut Call<'_>, config: &'c Config, person: &Person) -> Resu
 }
 
 /// The server leads. What it asks is put to the person, except for what the stack
-/// knows already.
+/// knows already, or what the person was asked with a prompt of the configuration: then
+/// no connection waits while the person types.
 fn dialogue<'c>(
     call: &mut Call<'_>,
     config: &'c Config,
     person: &Person,
 ) -> Result<Asked<'c>, End> {
-    let first = talk::first_pass(call, &config.global)
-        .and_then(|first| first.map(|token| talk::checked(call, token)).transpose())
-        .inspect_err(|end| nothing(call, person, *end))?;
+    let first = match config.global.prompt {
+        Some(_) => talk::password(call, &config.global).map(Some),
+        None => talk::first_pass(call, &config.global)
+            .and_then(|first| first.map(|token| talk::checked(call, token)).transpose()),
+    };
+    let first = first.inspect_err(|end| nothing(call, person, *end))?;
     let mut client = call.client(config);
     let mut answers = Answers {
         call,
         person,
-        config,
         first,
         passwords: 0,
         given_up: None,
@@ -93,7 +100,6 @@ fn dialogue<'c>(
 struct Answers<'a, 'b> {
     call: &'a mut Call<'b>,
     person: &'a Person,
-    config: &'a Config,
     /// The password that the stack has, until it is used: a second question is
     /// about something else.
     first: Option<Secret>,
@@ -120,15 +126,14 @@ impl Answers<'_, '_> {
             self.passwords = self.passwords.saturating_add(1);
             return Ok(first);
         }
-        let default = self.config.global.prompt.as_deref().unwrap_or("Password: ");
         self.passwords = self.passwords.saturating_add(1);
         if self.passwords > 1 {
             // A code, or a retry: nothing that other modules should take for the
             // password.
-            let answer = talk::ask(self.call, question, default)?;
+            let answer = talk::ask(self.call, question, talk::PROMPT)?;
             return talk::checked(self.call, answer);
         }
-        talk::ask_password(self.call, &talk::prompt(question, default))
+        talk::ask_password(self.call, &talk::prompt(question, talk::PROMPT))
     }
 }
 
@@ -170,6 +175,7 @@ fn passed(call: &mut Call<'_>, person: &Person, kind: LoginKind, accepted: &Acce
 }
 
 fn denied(call: &mut Call<'_>, person: &Person, denial: &Denial) -> End {
+    call.memory.denied = Some(person.user.clone());
     log_denial(call, person, "authentication", denial);
     talk::tell(call, Note::Error, &denial.server_msg);
     match denial.reason {

@@ -13,7 +13,7 @@ use crate::call::{Call, Person};
 use crate::handle::{Level, Note, Token};
 use crate::login::log_denial;
 use crate::outcome::End;
-use crate::talk;
+use crate::{outage, talk};
 
 /// How often the two entries of a new password may differ.
 const TRIES: u32 = 3;
@@ -33,7 +33,13 @@ pub(crate) fn prelim(call: &mut Call<'_>) -> End {
     if askable {
         End::Pass
     } else {
-        call.unreachable(&config, &person, "password change", &Unreachable::default())
+        outage::end(
+            call,
+            &config,
+            &person,
+            "password change",
+            &Unreachable::default(),
+        )
     }
 }
 
@@ -99,7 +105,7 @@ fn run(call: &mut Call<'_>) -> Result<End, End> {
             }
             None => denied(call, &person, &denial),
         },
-        Outcome::Unreachable(why) => call.unreachable(&config, &person, "password change", &why),
+        Outcome::Unreachable(why) => outage::end(call, &config, &person, "password change", &why),
     })
 }
 

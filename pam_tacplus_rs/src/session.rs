@@ -6,23 +6,23 @@
 
 use std::time::Instant;
 
-use tacacs_common::client::Client;
+use tacacs_common::client::{Accepted, Client};
 use tacacs_common::config::Config;
 use tacacs_common::escape;
 use tacacs_common::exchange::author::append_service;
-use tacacs_common::outcome::{DenyReason, Outcome};
+use tacacs_common::outcome::Outcome;
 use tacacs_common::packet::{
     AcctRecord, AcctRequest, ArgumentsBuf, AuthenMethod, AuthenService, AuthenType, AuthorRequest,
     Body, Error, PrivLvl,
 };
-use tacacs_common::spool::{Delivery, End as Stopped, Limits, Spool};
+use tacacs_common::spool::{self, Delivery, End as Stopped, Limits, Spool};
 
 use crate::account::authenticated;
 use crate::call::{Call, Now, Person, Site};
 use crate::entry;
 use crate::handle::{Level, Memory};
 use crate::outcome::End;
-use crate::record;
+use crate::{outage, record};
 
 /// Records of earlier sessions that one login delivers at most.
 const BACKLOG: usize = 20;
@@ -64,13 +64,11 @@ fn run_open(call: &mut Call<'_>) -> Result<End, End> {
     let task_id = match task_id() {
         Ok(task_id) => task_id,
         Err(error) => {
-            return Ok(lost(
-                call,
-                &config,
-                &person,
-                "START",
-                &format!("no task_id: {error}"),
-            ));
+            let loss = Loss {
+                why: format!("no task_id: {error}"),
+                provoked: true,
+            };
+            return Ok(lost(call, &config, &person, AcctRecord::Start, &loss));
         }
     };
     // acct_mgmt may have run in another process, and left its word in the store only.
@@ -79,7 +77,7 @@ fn run_open(call: &mut Call<'_>) -> Result<End, End> {
     let level = entry.and_then(|entry| PrivLvl::new(entry.level));
     let mut session = describe(call, &config, &person, task_id, level);
     let end = account(call, &config, &person, &session, AcctRecord::Start);
-    if (end == End::Lost { required: true }) {
+    if (end == End::Lost { refused: true }) {
         return Ok(end);
     }
     match record::create(call.site, &session, uid) {
@@ -111,9 +109,8 @@ fn run_close(call: &mut Call<'_>) -> Result<End, End> {
         .session
         .take()
         // A su within a session finds that session's record, which is not its own.
-        .or_else(|| (!call.memory.opened).then(|| record::find(call.site, &person.user))?)
-        .filter(|session| !record::is_closed(call.site, session));
-    let Some(session) = found else {
+        .or_else(|| (!call.memory.opened).then(|| record::find(call.site, &person.user))?);
+    let Some(session) = found.filter(|session| !was_closed(call.site, session)) else {
         call.log(
             Level::Notice,
             &format!("no STOP for {}: no open session is known", person.name()),
@@ -125,6 +122,15 @@ fn run_close(call: &mut Call<'_>) -> Result<End, End> {
     Ok(end)
 }
 
+/// Whether another process has closed the session. This one is through with it then.
+fn was_closed(site: &Site, session: &Session) -> bool {
+    let is_closed = record::is_closed(site, session);
+    if is_closed {
+        record::forget(site, session);
+    }
+    is_closed
+}
+
 /// The handle ends. A session that is still open then has failed in a later module,
 /// or its application does not close sessions: its STOP must not get lost. In a
 /// forked copy of the process the session goes on and nothing is done.
@@ -132,15 +138,15 @@ fn run_close(call: &mut Call<'_>) -> Result<End, End> {
 /// Answers a line for the log, to which libpam will not add our name: the phases are
 /// over.
 pub(crate) fn abandon(memory: Memory, site: &Site) -> Option<String> {
-    let session = memory
-        .session
-        .filter(|session| session.pid == std::process::id())
-        .filter(|session| !record::is_closed(site, session))?;
+    let session = memory.session.filter(|session| session.pid == site.pid)?;
+    if was_closed(site, &session) {
+        return None;
+    }
     let user = escape::line(session.user.as_bytes());
     let spooled = session
         .body(AcctRecord::Stop, site.now)
         .map_err(|error| error.to_string())
-        .and_then(|body| spool(site, &body));
+        .and_then(|body| spool(site, &body).map_err(|error| error.to_string()));
     record::close(site, &session);
     Some(match spooled {
         Ok(()) => {
@@ -181,7 +187,7 @@ fn describe(
             .unwrap_or(PrivLvl::USER),
         start: call.site.now,
         audit: None,
-        pid: std::process::id(),
+        pid: call.site.pid,
     }
 }
 
@@ -234,8 +240,24 @@ enum Fate {
     Sent(String),
     /// It waits on the disk, and why.
     Spooled(String),
-    /// It is nowhere, and why.
-    Lost(String),
+    /// It is nowhere.
+    Lost(Loss),
+}
+
+/// Why a record is nowhere.
+struct Loss {
+    why: String,
+    /// By limits that whoever started this program has set or used up, or may have.
+    provoked: bool,
+}
+
+impl Loss {
+    fn new(unsent: Unsent, unspooled: &spool::Error) -> Self {
+        Self {
+            why: format!("{}; {unspooled}", unsent.why),
+            provoked: unsent.provoked || unspooled.may_be_provoked(),
+        }
+    }
 }
 
 /// Records the beginning or the end of a session, and says so.
@@ -246,19 +268,25 @@ fn account(
     session: &Session,
     record: AcctRecord,
 ) -> End {
-    let name = if record == AcctRecord::Start {
-        "START"
-    } else {
-        "STOP"
-    };
     let body = match session.body(record, call.site.now) {
         Ok(body) => body,
-        Err(error) => return lost(call, config, person, name, &error.to_string()),
+        Err(error) => {
+            let loss = Loss {
+                why: error.to_string(),
+                provoked: false,
+            };
+            return lost(call, config, person, record, &loss);
+        }
     };
     let mut client = call.client(config);
     let fate = deliver(call, config, &mut client, &body);
     call.log_passed_over(&mut client);
-    let about = format!("{name} of {} (task_id {})", person.name(), session.task_id);
+    let about = format!(
+        "{} of {} (task_id {})",
+        name(record),
+        person.name(),
+        session.task_id
+    );
     match fate {
         Fate::Sent(server) => {
             let server = escape::line(server.as_bytes());
@@ -271,109 +299,180 @@ fn account(
                 Level::Warning,
                 &format!("{about} spooled, to be delivered later: {why}"),
             );
+            if record == AcctRecord::Start
+                && let Some(line) = outage::alone(call, config, person, session.authen_method)
+            {
+                call.log(Level::Warning, &line);
+            }
             End::Pass
         }
-        Fate::Lost(why) => lost(call, config, person, name, &why),
+        Fate::Lost(loss) => lost(call, config, person, record, &loss),
     }
 }
 
-fn lost(call: &Call<'_>, config: &Config, person: &Person, name: &str, why: &str) -> End {
-    let required = config.global.acct_required;
-    let verdict = if required {
-        "; refused (acct_required = yes)"
-    } else {
-        ""
+const fn name(record: AcctRecord) -> &'static str {
+    match record {
+        AcctRecord::Start => "START",
+        _ => "STOP",
+    }
+}
+
+/// A record is nowhere. Whoever starts a setuid program must not get a session without
+/// one by the limits that it inherits, whatever the configuration says.
+fn lost(call: &Call<'_>, config: &Config, person: &Person, record: AcctRecord, loss: &Loss) -> End {
+    let provoked = call.site.setuid && loss.provoked;
+    let refused = provoked || config.global.acct_required;
+    let verdict = match record {
+        AcctRecord::Start if provoked => {
+            "; refused, for this may be the doing of who started this program"
+        }
+        AcctRecord::Start if refused => "; refused (acct_required = yes)",
+        _ => "",
     };
-    let why = escape::line(why.as_bytes());
+    let why = escape::line(loss.why.as_bytes());
+    let name = name(record);
     call.log(
         Level::Error,
         &format!("{name} of {} is lost: {why}{verdict}", person.name()),
     );
-    End::Lost { required }
+    End::Lost { refused }
 }
 
 /// Gets a record to a server or to the disk.
 fn deliver(call: &Call<'_>, config: &Config, client: &mut Client<'_>, body: &[u8]) -> Fate {
-    if let Some(waiting) = backlog(call.site) {
-        return match waiting.append(body, call.site.now.unix) {
-            // Its user could stop it in its turn to deliver, and nobody's records would
-            // leave the host.
-            Ok(()) if call.site.setuid => {
-                let why = "a login delivers what waits, and no program that its user may stop";
-                Fate::Spooled(why.to_owned())
-            }
-            Ok(()) => in_order(call, config, client, &waiting),
-            // A full spool must not keep a living server from its records.
-            Err(error) => match send(call, client, body) {
-                Ok(server) => Fate::Sent(server),
-                Err((why, _)) => Fate::Lost(format!("{why}; {error}")),
+    let Some(waiting) = backlog(call.site) else {
+        return match send(call, client, body) {
+            Ok(server) => Fate::Sent(server),
+            Err(unsent) => match spool(call.site, body) {
+                Ok(()) => Fate::Spooled(unsent.why),
+                Err(error) => Fate::Lost(Loss::new(unsent, &error)),
             },
         };
+    };
+    let append = || waiting.append(body, call.site.now.unix);
+    let error = match append() {
+        // Its user could stop it in its turn to deliver, and nobody's records would
+        // leave the host.
+        Ok(()) if call.site.setuid => {
+            let why = "a login delivers what waits, and no program that its user may stop";
+            return Fate::Spooled(why.to_owned());
+        }
+        Ok(()) => return in_order(call, config, client, &waiting, body),
+        Err(error) => error,
+    };
+    // What is full is emptied first, and has room then.
+    if !call.site.setuid
+        && let Fate::Spooled(why) = in_order(call, config, client, &waiting, body)
+        && append().is_ok()
+    {
+        return Fate::Spooled(why);
     }
+    // A spool without room must not keep a living server from its records.
     match send(call, client, body) {
         Ok(server) => Fate::Sent(server),
-        Err((why, _)) => match spool(call.site, body) {
-            Ok(()) => Fate::Spooled(why),
-            Err(error) => Fate::Lost(format!("{why}; {error}")),
-        },
+        Err(unsent) => Fate::Lost(Loss::new(unsent, &error)),
     }
 }
 
 /// The spool, if something waits in it.
 fn backlog(site: &Site) -> Option<Spool> {
     let spool = Spool::open_existing(&site.spool, Limits::default()).ok()??;
-    let waits = spool.status().is_ok_and(|status| status.pending > 0);
-    waits.then_some(spool)
+    let waits = spool.has_waiting().is_ok_and(|waits| waits);
+    waits.then(|| spool.called_by(charged(site)))
 }
 
-fn spool(site: &Site, body: &[u8]) -> Result<(), String> {
-    let spool = Spool::open(&site.spool, Limits::default()).map_err(|error| error.to_string())?;
-    spool
+fn spool(site: &Site, body: &[u8]) -> Result<(), spool::Error> {
+    Spool::open(&site.spool, Limits::default())
+        .map_err(spool::Error::Io)?
+        .called_by(charged(site))
         .append(body, site.now.unix)
-        .map_err(|error| error.to_string())
 }
 
-/// Delivers what waits, oldest first, for as long as an operation may take.
-fn in_order(call: &Call<'_>, config: &Config, client: &mut Client<'_>, spool: &Spool) -> Fate {
+/// Whose doing a record is that a setuid program makes.
+fn charged(site: &Site) -> Option<u32> {
+    site.setuid.then(|| {
+        site.caller
+            .or_else(|| record::login_uid(site))
+            .unwrap_or_default()
+    })
+}
+
+/// Delivers what waits, oldest first, for as long as an operation may take, and says
+/// what became of the record `body` among it.
+fn in_order(
+    call: &Call<'_>,
+    config: &Config,
+    client: &mut Client<'_>,
+    spool: &Spool,
+    body: &[u8],
+) -> Fate {
     let begun = Instant::now();
-    let mut last = String::new();
+    let mut ours = None;
     let mut reason = String::new();
     let report = spool.deliver(BACKLOG, &mut |record| {
         if begun.elapsed() >= config.global.deadline {
             reason = "no time for the records before it".to_owned();
             return Delivery::Retry;
         }
-        match send(call, client, &record.body) {
-            Ok(server) => {
-                last = server;
-                Delivery::Stored
-            }
-            Err((_, true)) => Delivery::Refused,
-            Err((why, false)) => {
-                reason = why;
-                Delivery::Retry
-            }
+        let outcome = client.account(&record.body);
+        let delivery = Delivery::of(&outcome);
+        match &delivery {
+            Delivery::Stored(server) if record.body == body => ours = Some(server.clone()),
+            Delivery::Stored(_) => {}
+            _ => reason = unsent(call, outcome).why,
         }
+        delivery
     });
     call.debug(|| format!("{} records delivered from the spool", report.delivered));
-    match report.end {
-        Stopped::Done => Fate::Sent(last),
-        Stopped::Limit => Fate::Spooled("earlier records come first".to_owned()),
-        Stopped::Busy => Fate::Spooled("another process is delivering".to_owned()),
-        Stopped::Retry => Fate::Spooled(reason),
-        Stopped::Failed(error) => Fate::Spooled(error.to_string()),
+    if report.refused > 0 {
+        call.log(
+            Level::Error,
+            &format!(
+                "{} accounting records are set aside, which no server takes: see 'tacplus spool list'",
+                report.refused
+            ),
+        );
+    }
+    if let Some(server) = ours {
+        return Fate::Sent(server);
+    }
+    Fate::Spooled(match report.end {
+        Stopped::Done | Stopped::Limit => "earlier records come first".to_owned(),
+        Stopped::Busy => "another process is delivering".to_owned(),
+        Stopped::Retry => reason,
+        Stopped::Failed(error) => error.to_string(),
+    })
+}
+
+/// Why no server has a record.
+struct Unsent {
+    why: String,
+    /// As [`Loss::provoked`].
+    provoked: bool,
+}
+
+/// Sends one record.
+fn send(call: &Call<'_>, client: &mut Client<'_>, body: &[u8]) -> Result<String, Unsent> {
+    match client.account(body) {
+        Outcome::Pass(accepted) => Ok(accepted.server),
+        outcome => Err(unsent(call, outcome)),
     }
 }
 
-/// Sends one record. An error says why, and whether no server could ever take it.
-fn send(call: &Call<'_>, client: &mut Client<'_>, body: &[u8]) -> Result<String, (String, bool)> {
-    match client.account(body) {
-        Outcome::Pass(accepted) => Ok(accepted.server),
-        Outcome::Deny(denial) => {
-            let never = matches!(denial.reason, DenyReason::Unsendable(_));
-            Err((format!("{}: {}", denial.server, denial.reason), never))
-        }
-        Outcome::Unreachable(why) => Err((call.log_unreachable(&why).to_owned(), false)),
+fn unsent(call: &Call<'_>, outcome: Outcome<Accepted>) -> Unsent {
+    match outcome {
+        Outcome::Pass(accepted) => Unsent {
+            why: format!("{} has it", accepted.server),
+            provoked: false,
+        },
+        Outcome::Deny(denial) => Unsent {
+            why: format!("{}: {}", denial.server, denial.reason),
+            provoked: false,
+        },
+        Outcome::Unreachable(why) => Unsent {
+            why: call.log_unreachable(&why).to_owned(),
+            provoked: why.provoked,
+        },
     }
 }
 

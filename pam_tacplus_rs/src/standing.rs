@@ -7,14 +7,25 @@ use std::io;
 use std::path::Path;
 
 use tacacs_common::config::{Config, Mode};
+use tacacs_common::hostfile;
 use tacacs_common::identity::name::{is_name, is_shared_account};
 
-/// The local users. Bytes, since other people's names may be in any encoding.
+/// What `/etc/passwd` lists about a name. Bytes, since what else a line says may be in any
+/// encoding.
 pub(crate) struct Passwd(Vec<u8>);
 
 impl Passwd {
-    pub(crate) fn read(path: &Path) -> io::Result<Self> {
-        std::fs::read(path).map(Self)
+    /// Reads the lines of this name.
+    pub(crate) fn read(path: &Path, name: &str) -> io::Result<Self> {
+        let mut own = Vec::new();
+        hostfile::lines(path, &mut |line| {
+            if hostfile::is_of(line, name) {
+                own.extend_from_slice(line);
+                own.push(b'\n');
+            }
+            true
+        })?;
+        Ok(Self(own))
     }
 
     /// The uid of a local user; the first entry of a name counts.
@@ -60,8 +71,19 @@ pub(crate) enum Standing {
         /// The uid in /etc/passwd.
         uid: Option<u32>,
     },
-    /// Nothing, and why.
-    Ignored(&'static str),
+    /// Nothing.
+    Ignored {
+        /// Why, as the rest of a sentence about the user.
+        why: &'static str,
+        /// Whether a file of the host has the name, so that the log may have it too:
+        /// any other may be a password that was typed for a name.
+        known: bool,
+    },
+}
+
+/// Nothing about a name that a file of the host has.
+const fn ignored(why: &'static str) -> Standing {
+    Standing::Ignored { why, known: true }
 }
 
 /// Whose matter a user is. Root was let go before.
@@ -72,7 +94,7 @@ pub(crate) fn who_is(name: &str, config: &Config, passwd: &Passwd) -> Standing {
         .iter()
         .any(|excluded| excluded == name)
     {
-        return Standing::Ignored("is listed in exclude_users");
+        return ignored("is listed in exclude_users");
     }
     let local = passwd.lists(name);
     match config.mapping.mode {
@@ -81,16 +103,21 @@ pub(crate) fn who_is(name: &str, config: &Config, passwd: &Passwd) -> Standing {
                 local,
                 uid: Some(uid),
             },
-            Some(_) => Standing::Ignored("has a uid below min_uid"),
-            None => Standing::Ignored("is not in /etc/passwd, as mode = local wants"),
+            Some(_) => ignored("has a uid below min_uid"),
+            None if local => ignored("has a line without a uid in /etc/passwd"),
+            None => Standing::Ignored {
+                why: "is not in /etc/passwd, as mode = local wants",
+                known: false,
+            },
         },
-        Mode::Unique | Mode::Shared if local => Standing::Ignored("is a local user"),
+        Mode::Unique | Mode::Shared if local => ignored("is a local user"),
         Mode::Shared if is_shared_account(name, &config.mapping.user_prefix) => {
-            Standing::Ignored("is a shared account, which nobody logs in to by its name")
+            ignored("is a shared account, which nobody logs in to by its name")
         }
-        Mode::Unique | Mode::Shared if !is_name(name, config.mapping.case) => {
-            Standing::Ignored("is not a name that this host gives to users")
-        }
+        Mode::Unique | Mode::Shared if !is_name(name, config.mapping.case) => Standing::Ignored {
+            why: "is not a name that this host gives to users",
+            known: false,
+        },
         Mode::Unique | Mode::Shared => Standing::Tacacs { local, uid: None },
     }
 }
@@ -164,7 +191,7 @@ mod tests {
             for name in ["alice", "svc", "daemon", "guest", "broken"] {
                 let standing = who_is(name, &config, &passwd());
                 assert!(
-                    matches!(standing, Standing::Ignored(_)),
+                    matches!(standing, Standing::Ignored { .. }),
                     "{name}: {standing:?}"
                 );
             }
@@ -185,7 +212,7 @@ mod tests {
             "", "-rf", "12345", "a:b", "a/b", "a\nb", "a b", "..", "Alice", "Ålice",
         ] {
             let standing = who_is(bad, &config(Mode::Unique, Case::Lower), &passwd());
-            assert!(matches!(standing, Standing::Ignored(_)), "{bad:?}");
+            assert!(matches!(standing, Standing::Ignored { .. }), "{bad:?}");
         }
         let kept = who_is("Alice", &config(Mode::Unique, Case::Keep), &passwd());
         assert_eq!(
@@ -195,6 +222,26 @@ mod tests {
                 uid: None
             }
         );
+    }
+
+    /// pam_unix leaves unknown names out of the log for the same reason.
+    #[test]
+    fn a_name_that_may_be_a_mistyped_password_is_told_from_one_that_the_host_has() {
+        for (mode, name, has) in [
+            (Mode::Local, "guest", true),
+            (Mode::Local, "svc", true),
+            (Mode::Local, "broken", true),
+            (Mode::Local, "Corr3ct-horse", false),
+            (Mode::Local, "bob", false),
+            (Mode::Unique, "alice", true),
+            (Mode::Unique, "Corr3ct horse!", false),
+            (Mode::Shared, "tacacs15", true),
+            (Mode::Shared, "Corr3ct horse!", false),
+        ] {
+            let standing = who_is(name, &config(mode, Case::Lower), &passwd());
+            let told = matches!(standing, Standing::Ignored { known, .. } if known == has);
+            assert!(told, "{name}: {standing:?}");
+        }
     }
 
     #[test]

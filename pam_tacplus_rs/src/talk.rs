@@ -20,7 +20,8 @@ const FAKE: &[u8] = b"\x08\n\r\x7fINCORRECT";
 /// needs them and some applications have short buffers.
 const MAX_TEXT: usize = 4096;
 
-const PROMPT: &str = "Password: ";
+/// What to ask for a password with where nobody says.
+pub(crate) const PROMPT: &str = "Password: ";
 
 /// Whether an answer is sshd's substitute and not something a person typed.
 pub(crate) fn is_fake(answer: &[u8]) -> bool {

@@ -4,13 +4,15 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use tacacs_common::identity::{self, Store};
 use tacacs_common::obfuscate::Protection;
 use tacacs_common::packet::{
     AcctReply, AcctRequest, AcctStatus, Action, Arguments, ArgumentsBuf, AuthenContinue,
@@ -36,9 +38,15 @@ pub(crate) struct Fake {
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) old_password: Option<Vec<u8>>,
     pub(crate) env: Vec<String>,
-    /// What a lookup of the user says: uid and gid, and the shell where it is not bash.
+    /// The longest wait that was asked for in the case of a refusal.
+    pub(crate) delay: Option<Duration>,
+    /// What a lookup of the user says: uid and gid, and the shell where it is not bash. As
+    /// our own module, what is stored here, if it says nothing else.
     pub(crate) account: Option<(u32, u32)>,
     pub(crate) shell: Option<&'static str>,
+    pub(crate) store: PathBuf,
+    /// A lookup finds nobody, or fails with this error number.
+    pub(crate) lost: Option<i32>,
     /// What was asked, and whether the answer may be shown.
     pub(crate) asked: Vec<(bool, String)>,
     pub(crate) told: Vec<(Note, String)>,
@@ -80,18 +88,40 @@ impl Handle for Fake {
         true
     }
 
-    fn account(&self, name: &str) -> Option<Account> {
-        self.account.map(|(uid, gid)| Account {
-            uid,
-            gid,
-            home: format!("/home/{name}"),
-            shell: self.shell.unwrap_or("/bin/bash").to_owned(),
-        })
+    fn account(&self, name: &str) -> io::Result<Option<Account>> {
+        match self.lost {
+            Some(0) => return Ok(None),
+            Some(errno) => return Err(io::Error::from_raw_os_error(errno)),
+            None => {}
+        }
+        if let Some((uid, gid)) = self.account {
+            return Ok(Some(Account {
+                uid,
+                gid,
+                home: format!("/home/{name}"),
+                shell: self.shell.unwrap_or("/bin/bash").to_owned(),
+            }));
+        }
+        let stored = Store::open(&self.store).and_then(|store| store.by_name(name.as_bytes()));
+        let active = stored
+            .ok()
+            .flatten()
+            .filter(|entry| entry.state == identity::State::Active);
+        Ok(active.map(|entry| Account {
+            uid: entry.uid,
+            gid: entry.gid,
+            home: entry.home,
+            shell: entry.shell,
+        }))
     }
 
     fn set_env(&mut self, name: &str, value: &str) -> bool {
         self.env.push(format!("{name}={value}"));
         true
+    }
+
+    fn delay_failure(&mut self, time: Duration) {
+        self.delay = self.delay.max(Some(time));
     }
 
     fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret> {
@@ -138,6 +168,7 @@ impl Host {
             shells: path.join("shells"),
             identity: path.join("lib/identity"),
             hold_down: path.join("run/servers"),
+            dialogues: path.join("run/dialogues"),
             spool: path.join("spool/pam"),
             sessions: path.join("run/sessions"),
             proc: path.join("proc"),
@@ -147,10 +178,13 @@ impl Host {
             },
             millis: 1_700_000_000_000,
             setuid: false,
+            caller: None,
+            pid: 7,
         };
         let handle = Fake {
             user: "alice".to_owned(),
             service: "sshd".to_owned(),
+            store: site.identity.clone(),
             ..Fake::default()
         };
         let host = Self {

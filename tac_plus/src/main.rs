@@ -117,16 +117,10 @@ fn main() -> ExitCode {
         .log_file
         .as_deref()
         .filter(|_| prepared.is_ok() && !options.parse_only);
-    let (log, writer, opened) = match Log::start(path) {
-        Ok((log, writer)) => (log, writer, Ok(())),
-        Err(error) => match Log::start(None) {
-            Ok((log, writer)) => (log, writer, Err(format!("cannot open the log: {error}"))),
-            Err(_) => return ExitCode::FAILURE,
-        },
+    let Ok((log, writer)) = Log::start(path) else {
+        return ExitCode::FAILURE;
     };
-    let result = opened
-        .and(prepared)
-        .and_then(|prepared| run(&options, prepared, &log));
+    let result = prepared.and_then(|prepared| run(&options, prepared, &log));
     let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -170,17 +164,18 @@ fn run(
         .past
         .warnings()
         .for_each(|warning| log.line(warning));
-    if options.parse_only {
-        let (normalised, warnings) =
-            conf::check(&options.configuration).map_err(|error| error.to_string())?;
-        warnings.into_iter().for_each(|warning| log.line(warning));
-        return print(&normalised);
-    }
     let source = Source {
         path: options.configuration.clone(),
         descriptors: raise_descriptor_limit(log),
         listening,
     };
+    if options.parse_only {
+        let (normalised, warnings) = source.check()?;
+        let log_trouble = options.log_file.as_deref().and_then(Log::trouble);
+        let warnings = warnings.into_iter().chain(log_trouble);
+        warnings.for_each(|warning| log.line(warning));
+        return print(&normalised);
+    }
     // Read again, by the user that will have to read it at every reload.
     let setup = source.load()?;
     for warning in &setup.warnings {

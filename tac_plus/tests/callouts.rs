@@ -116,6 +116,46 @@ fn a_program_after_sees_what_is_proposed_also_for_an_implicit_shell() {
     }
 }
 
+#[test]
+fn what_the_configuration_denies_is_not_permitted_by_a_program_that_repeats_what_it_reads() {
+    let scene = Scene::new();
+    // As the script that many old files have: it permits what it reads, and fails on nothing.
+    let script = scene.script(
+        "do_auth",
+        "pairs=$(cat); [ \"$pairs\" ] || exit 1; echo \"$pairs\"; exit 2",
+    );
+    let server = Server::start(&format!(
+        "{HOST}user = low {{ service = exec {{ priv-lvl = 1 }} after authorization {script} }}\n\
+         user = none {{ service = slip {{ }} after authorization {script} }}\n"
+    ));
+    let raised = ["service=shell", "cmd=", "priv-lvl=15"];
+    assert_eq!(asked(&server, "low", &raised), "FAIL []");
+    assert_eq!(asked(&server, "none", &EXEC), "FAIL []");
+    let granted = "PASS_REPL [service=shell, cmd=, priv-lvl=1]";
+    assert_eq!(asked(&server, "low", &EXEC), granted);
+}
+
+#[test]
+fn an_interpreter_without_its_script_permits_nothing_and_the_log_has_its_words() {
+    let scene = Scene::new();
+    let script = scene.script("python", "echo \"can't open file '$1'\" >&2; exit 2");
+    let mut server = Server::start(&format!(
+        "{HOST}user = before {{ before authorization \"{script} /no/such/before.py\" }}\n\
+         user = after {{ default service = permit after authorization \"{script} /no/such/after.py\" }}\n"
+    ));
+    for user in ["before", "after"] {
+        assert_eq!(asked(&server, user, &EXEC), "ERROR []", "{user}");
+        server.wait_for_line(&format!(
+            "wrote no arguments, only to standard error: user={user} client=10.9.8.7 \
+             device=127.0.0.1 stderr='can\\047t open file \\047/no/such/{user}.py"
+        ));
+    }
+    server.signal("TERM");
+    let lines = server.all_lines();
+    let told = "'/no/such/after.py', which a program is started with, cannot be read: No such file";
+    assert!(lines.contains(told), "{lines}");
+}
+
 /// The answer to a request that no honest client would send.
 fn raw(server: &Server, field: &str, args: &[&str]) -> Packet {
     let len = |text: &str| u8::try_from(text.len()).unwrap();

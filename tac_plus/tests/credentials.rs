@@ -112,6 +112,27 @@ fn a_password_file_proves_users_until_their_last_day() {
 }
 
 #[test]
+fn a_password_file_that_goes_away_leaves_a_denial_of_everybody_else_a_denial() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users");
+    std::fs::write(&path, "alice:*:1:1::/:\n").unwrap();
+    let file = path.display();
+    let server = Server::start(&format!(
+        "throttle = 0\n{HOST}user = alice {{ login = file {file} }}\n\
+         user = bob {{ login = cleartext \"bob login\" }}\n"
+    ));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(ascii(&server, "bob", "bob login"), "PASS \"\"");
+    assert_eq!(ascii(&server, "bob", "wrong"), "FAIL \"\"");
+    assert_eq!(ascii(&server, "nobody", "wrong"), "FAIL \"\"");
+    let unknown = ascii(&server, "alice", "wrong");
+    assert_eq!(
+        unknown, "ERROR \"\"",
+        "nobody can tell whether this is right"
+    );
+}
+
+#[test]
 fn users_of_the_host_are_proved_by_its_shadow_file() {
     let folder = tempfile::tempdir().unwrap();
     let (_, hash) = HASHES[4];
@@ -295,7 +316,7 @@ fn pam_proves_users_under_its_service_and_its_questions_become_the_dialogues() {
 }
 
 #[test]
-fn what_logins_will_need_is_tried_before_a_configuration_counts() {
+fn what_logins_will_need_is_tried_before_a_configuration_counts_and_who_needs_it_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users");
     std::fs::write(&path, format!("alice:{}:1:1::/:\n", HASHES[0].1)).unwrap();
@@ -304,12 +325,18 @@ fn what_logins_will_need_is_tried_before_a_configuration_counts() {
         "throttle = 0\npam service = no-such-service\n{HOST}user = alice {{ login = file {file} }}\n\
          user = carol {{ login = PAM }}\n"
     ));
-    let broken = format!("{HOST}user = alice {{ login = file {file}.gone }}\n");
+    assert_eq!(ascii(&server, "alice", "a password"), "PASS \"\"");
+    let broken = format!(
+        "throttle = 0\n{HOST}user = alice {{ login = file {file}.gone }}\n\
+         user = bob {{ login = cleartext \"bob login\" }}\n"
+    );
     std::fs::write(server.configuration_path(), broken).unwrap();
     server.signal("HUP");
-    server.wait_for_line("users.gone cannot be read: No such file");
-    server.wait_for_line("configuration not reloaded");
-    assert_eq!(ascii(&server, "alice", "a password"), "PASS \"\"");
+    let line = server.wait_for_line("users.gone cannot be read: No such file");
+    assert!(line.contains("tac_plus.conf:3: user 'alice': "), "{line}");
+    server.wait_for_line("configuration reloaded");
+    assert_eq!(ascii(&server, "bob", "bob login"), "PASS \"\"");
+    assert_eq!(ascii(&server, "alice", "a password"), "ERROR \"\"");
     server.signal("TERM");
     let lines = server.all_lines();
     for told in [

@@ -53,6 +53,36 @@ fn checking_prints_the_configuration_without_a_secret() {
 }
 
 #[test]
+fn checking_tells_what_would_be_missed_and_fails_at_what_could_not_be_served() {
+    let hosts = "host = 192.0.2.1 { key = \"a secret of more than sixteen\" }\n";
+    let text_of = |more: &str| format!("{hosts}{more}\n");
+    for (more, told) in [
+        (
+            "user = alice { login = file /no/such/users }",
+            "tac_plus.conf:2: user 'alice': password file /no/such/users cannot be read",
+        ),
+        (
+            "accounting file = /no/such/folder/acct",
+            "accounting file /no/such/folder/acct cannot be written",
+        ),
+        ("", "the log /no/such/folder/log cannot be opened"),
+    ] {
+        let output = run(&["-P", "-l", "/no/such/folder/log"], &text_of(more));
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    let tls = "tls listen = 127.0.0.1:300 tls ca = /no/ca tls certificate = /no/c tls key = /no/k";
+    let output = run(&["-P"], &text_of(tls));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("TLS: /no/"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
 fn checking_a_broken_file_fails_and_names_the_place() {
     let output = run(&["-P"], "key = x\nuser = a { cmd = show { pemit x } }\n");
     assert_eq!(output.status.code(), Some(1));

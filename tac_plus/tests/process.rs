@@ -9,6 +9,7 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -57,7 +58,7 @@ fn refused(folder: &Path, flags: &[&str]) -> String {
 }
 
 #[test]
-fn another_user_serves_and_what_it_may_not_do_later_is_an_error_at_the_start() {
+fn another_user_serves_and_what_it_may_not_do_later_is_told_at_the_start() {
     if !is_root() {
         return;
     }
@@ -72,14 +73,35 @@ fn another_user_serves_and_what_it_may_not_do_later_is_an_error_at_the_start() {
     let error = refused(folder.path(), &nobody);
     assert!(error.contains("cannot read the configuration"), "{error}");
     set_mode(&configuration, 0o644);
-    let error = refused(folder.path(), &nobody);
-    assert!(
-        error.contains("acct cannot be opened: Permission denied"),
-        "{error}"
-    );
-    set_mode(&records, 0o666);
-    let error = refused(folder.path(), &[&nobody[..], &["-l", "/root/log"]].concat());
-    assert!(error.contains("cannot open the log"), "{error}");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tac_plus"))
+        .args([
+            "-B",
+            "127.0.0.1",
+            "-p",
+            "0",
+            "-l",
+            "/root/no-such-folder/log",
+        ])
+        .args(nobody)
+        .arg("-C")
+        .arg(&configuration)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let start: Vec<String> = lines
+        .map(|line| line.unwrap())
+        .take_while(|line| !line.contains("listening on"))
+        .collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let start = start.join("\n");
+    for told in [
+        "acct cannot be written: Permission denied",
+        "the log /root/no-such-folder/log cannot be opened",
+    ] {
+        assert!(start.contains(told), "{told}: {start}");
+    }
     let error = refused(folder.path(), &["-U", "no-such-user"]);
     assert!(
         error.contains("-U: there is no user 'no-such-user'"),

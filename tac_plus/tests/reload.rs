@@ -131,11 +131,27 @@ fn what_cannot_be_served_is_not_reloaded() {
         let mut wire = server.connect();
         assert_eq!(wire.start(&pap("alice", "alice-pap")), "PASS \"\"");
     }
-    let text = format!("accounting file = {folder}/no/acct\n{CONFIGURATION}");
+}
+
+#[test]
+fn an_accounting_folder_that_is_not_there_is_told_and_records_wait_for_nothing_else() {
+    let mut server = Server::start(CONFIGURATION);
+    let folder = server.folder.path().join("no");
+    let text = format!(
+        "accounting file = {}/acct\n{CONFIGURATION}",
+        folder.display()
+    );
     std::fs::write(server.configuration_path(), text).unwrap();
     server.signal("HUP");
-    server.wait_for_line("/no/acct cannot be opened");
-    server.wait_for_line("configuration not reloaded");
+    server.wait_for_line("/no/acct cannot be written: No such file");
+    server.wait_for_line("configuration reloaded");
+    assert_eq!(
+        server.connect().start(&pap("alice", "alice-pap")),
+        "PASS \"\""
+    );
+    assert_eq!(server.connect().acct(2, &["task_id=1"]), "ERROR");
+    std::fs::create_dir(&folder).unwrap();
+    assert_eq!(server.connect().acct(2, &["task_id=1"]), "SUCCESS");
 }
 
 #[test]

@@ -183,7 +183,8 @@ impl From<Flag> for AcctRecord {
         match word {
             Flag::Start => Self::Start,
             Flag::Stop => Self::Stop,
-            Flag::Update => Self::Watchdog,
+            // There are pairs: of a watchdog alone a server ignores them.
+            Flag::Update => Self::Update,
         }
     }
 }

@@ -170,7 +170,12 @@ mod tests {
             (DenyReason::FlagMismatch, "FAIL", Exit::Denied, true),
             (DenyReason::TooManyRounds, "FAIL", Exit::Denied, true),
             (DenyReason::Aborted, "FAIL", Exit::Denied, true),
-            (DenyReason::TooSlow, "FAIL", Exit::Denied, true),
+            (
+                DenyReason::BrokenOff("no reply in time".to_owned()),
+                "FAIL",
+                Exit::Denied,
+                true,
+            ),
             (
                 DenyReason::Refusal(Refusal::NotAPass),
                 "FAIL",

@@ -1,4 +1,5 @@
-//! What a process shows of itself, its argument list and its core; and what it can load.
+//! What a process shows of itself, its argument list and its core; what it can load, and
+//! what the host's name services tell it.
 //!
 //! Owns the crate's only `unsafe` code. Must never touch the argument list before
 //! it was copied, nor when a second thread could be reading it.
@@ -7,9 +8,10 @@
     reason = "the argument list is memory that Rust does not hand out"
 )]
 
-use std::ffi::{CStr, c_char, c_int};
-use std::ptr;
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::{io, ptr};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
@@ -85,6 +87,93 @@ pub(crate) fn load(library: &CStr) -> Result<(), String> {
     // SAFETY: a NUL-terminated string that is valid until the next such call.
     let why = unsafe { CStr::from_ptr(why) };
     Err(why.to_string_lossy().into_owned())
+}
+
+/// The uid that lookups answer to this name.
+///
+/// # Errors
+/// A name service could not say.
+pub(crate) fn uid_of(name: &str) -> io::Result<Option<u32>> {
+    let name = CString::new(name)?;
+    look_up(&mut |place, buffer, result| {
+        // SAFETY: a C string, and what `look_up` promises of the rest.
+        let error = unsafe {
+            libc::getpwnam_r(
+                name.as_ptr(),
+                place,
+                buffer.as_mut_ptr(),
+                buffer.len(),
+                result,
+            )
+        };
+        (error, |found: &libc::passwd| found.pw_uid)
+    })
+}
+
+/// The name that lookups answer to this uid.
+///
+/// # Errors
+/// As for [`uid_of`].
+pub(crate) fn owner_of(uid: u32) -> io::Result<Option<String>> {
+    look_up(&mut |place, buffer, result| {
+        // SAFETY: what `look_up` promises.
+        let error =
+            unsafe { libc::getpwuid_r(uid, place, buffer.as_mut_ptr(), buffer.len(), result) };
+        // SAFETY: an entry that a lookup has filled in.
+        (error, |found: &libc::passwd| unsafe { text(found.pw_name) })
+    })
+}
+
+/// The name that lookups answer to this gid.
+///
+/// # Errors
+/// As for [`uid_of`].
+pub(crate) fn group_of(gid: u32) -> io::Result<Option<String>> {
+    look_up(&mut |place, buffer, result| {
+        // SAFETY: what `look_up` promises.
+        let error =
+            unsafe { libc::getgrgid_r(gid, place, buffer.as_mut_ptr(), buffer.len(), result) };
+        // SAFETY: an entry that a lookup has filled in.
+        (error, |found: &libc::group| unsafe { text(found.gr_name) })
+    })
+}
+
+/// The longest entry: a group of a directory may have very many members.
+const MAX_ENTRY: usize = 16 * 1024 * 1024;
+
+/// A lookup into a place for an entry, with a buffer for its texts, and the place where a
+/// pointer to the entry is left if there is one; and what is wanted of that.
+type Lookup<'l, T, R> = dyn FnMut(*mut T, &mut [c_char], *mut *mut T) -> (c_int, fn(&T) -> R) + 'l;
+
+fn look_up<T, R>(lookup: &mut Lookup<'_, T, R>) -> io::Result<Option<R>> {
+    let mut length = 1024;
+    loop {
+        let mut buffer = vec![0; length];
+        let mut place = MaybeUninit::uninit();
+        let mut result = ptr::null_mut();
+        let (error, read) = lookup(place.as_mut_ptr(), &mut buffer, &raw mut result);
+        match error {
+            libc::ERANGE if length < MAX_ENTRY => length = length.saturating_mul(2),
+            0 if result.is_null() => return Ok(None),
+            // SAFETY: the C library has filled in the place that `result` leads to, whose
+            // texts are in the buffer.
+            0 => return Ok(Some(read(unsafe { &*result }))),
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+/// A text of an entry.
+///
+/// # Safety
+/// `text` must be null or a NUL-terminated text that stays as it is until this returns.
+unsafe fn text(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's promise.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_string_lossy().into_owned()
 }
 
 fn overwrite_end(argument: &mut [u8], secrets: &[&[u8]]) {

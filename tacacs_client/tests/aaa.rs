@@ -267,7 +267,7 @@ fn a_level_below_the_one_asked_for_and_a_level_that_does_not_exist_are_refusals(
 
 #[test]
 fn account_sends_the_flag_and_prints_success() {
-    for (word, flags) in [("start", 2), ("stop", 4), ("update", 8)] {
+    for (word, flags) in [("start", 2), ("stop", 4), ("update", 10)] {
         let server = Server::replying(vec![acct(AcctStatus::Success, "")]);
         let ended = run(client(server.address).args([
             "-v",

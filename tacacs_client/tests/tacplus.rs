@@ -18,7 +18,7 @@ use tacacs_common::packet::{
     AcctRecord, AcctRequest, AcctStatus, Arguments, AuthenMethod, AuthenService, AuthenType,
     AuthorRequest, Body, PrivLvl,
 };
-use tacacs_common::spool::{Limits, Spool};
+use tacacs_common::spool::{Delivery, Limits, Spool};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tacplus");
@@ -93,9 +93,26 @@ fn check_warns_of_what_loads_and_is_not_there_yet() {
     );
     let secret = support::KEY;
     let ended = check(&format!(
-        "[server one]\naddress = 192.0.2.1\nsecret = {secret}\n[mapping]\nmode = local\n"
+        "[server one]\naddress = 127.0.0.1\nsecret = {secret}\n"
     ));
-    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    assert!(!ended.stderr.contains("TLS"), "{}", ended.stderr);
+}
+
+#[test]
+fn check_warns_of_what_an_outage_and_who_stands_on_the_way_can_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = support::KEY;
+    let text =
+        format!("unreachable = ignore\n[server one]\naddress = 192.0.2.1\nsecret = {secret}\n");
+    let path = private(&folder, "tacplus.conf", &text);
+    let ended = run(program(PROGRAM).args(["check", "--config"]).arg(&path));
+    assert_eq!(ended.code, 0);
+    for words in [
+        "tacplus: warning: unreachable = ignore: whoever can make a server slow, full or silent",
+        "tacplus: warning: server 'one' (192.0.2.1:49) is plain TACACS+ across a network",
+    ] {
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
 }
 
 #[test]
@@ -179,7 +196,7 @@ fn status_counts_for_every_writer() {
     );
     assert_eq!(
         rest,
-        "  spooled    2\n  delivered  0\n  refused    0\n  dropped    0\n  corrupt    0\n"
+        "  spooled    2\n  delivered  0\n  refused    0\n  dropped    0\n  corrupt    0\n  removed    0\n"
     );
 }
 
@@ -219,6 +236,105 @@ fn flush_keeps_the_records_when_no_server_answers() {
         "{}",
         ended.stderr
     );
+    assert_eq!(pending(&root), 2);
+}
+
+/// Sets alice's record aside, as a server would that does not take it.
+fn set_aside(root: &Path) {
+    let spool = Spool::open(&root.join("pam"), Limits::default()).unwrap();
+    spool.deliver(1, &mut |_| Delivery::Refused);
+}
+
+#[test]
+fn list_names_each_record_and_says_whose_it_is_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = spooled(&folder);
+    set_aside(&root);
+    let ended = run(&mut spool_command("list", &root));
+    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert!(
+        lines[0].starts_with("pam/2  waiting  START of \"bob\", ")
+            && lines[1].starts_with("pam/1  refused  START of \"alice\", "),
+        "{lines:?}"
+    );
+    let ended = run(spool_command("list", &root).arg("--json"));
+    let shown: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(shown["records"][1]["id"], "pam/1");
+    assert_eq!(shown["records"][1]["record"]["user"], "alice");
+}
+
+#[test]
+fn what_a_record_holds_is_shown_escaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("spool");
+    let spool = Spool::open(&root.join("pam"), Limits::default()).unwrap();
+    // As a writer of another day may have made it: ours refuses such names.
+    let mut body = record("al~[2Jice");
+    body.iter_mut()
+        .filter(|byte| **byte == b'~')
+        .for_each(|byte| *byte = 0x1b);
+    spool.append(&body, 1_000).unwrap();
+    for word in ["list", "show"] {
+        let mut command = spool_command(word, &root);
+        if word == "show" {
+            command.arg("pam/1");
+        }
+        let ended = run(&mut command);
+        assert_eq!((ended.code, &*ended.stderr), (0, ""));
+        assert!(ended.stdout.contains("al\\x1b[2Jice"), "{}", ended.stdout);
+    }
+    let ended = run(spool_command("show", &root).arg("pam/1"));
+    assert!(
+        ended.stdout.contains("  rem_addr        \"192.0.2.7\"\n"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn drop_removes_one_record_and_retry_lets_one_wait_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = spooled(&folder);
+    set_aside(&root);
+    let ended = run(spool_command("drop", &root).arg("pam/2"));
+    assert_eq!((ended.code, &*ended.stdout), (0, "pam/2: dropped\n"));
+    assert_eq!(pending(&root), 0);
+    let ended = run(&mut spool_command("retry", &root));
+    assert_eq!((ended.code, &*ended.stdout), (0, "pam/1: waiting\n"));
+    assert_eq!(pending(&root), 1);
+}
+
+#[test]
+fn a_record_that_is_not_there_is_told_by_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = spooled(&folder);
+    for word in ["show", "drop", "retry"] {
+        for id in ["pam/3", "audit/1", "pam/x"] {
+            let ended = run(spool_command(word, &root).arg(id));
+            assert_eq!((ended.code, &*ended.stdout), (1, ""), "{word} {id}");
+            let told = format!("tacplus: {id}: there is no such record\n");
+            assert_eq!(ended.stderr, told);
+        }
+        let ended = run(spool_command(word, &root).arg("3"));
+        assert_eq!(ended.code, 2, "{}", ended.stderr);
+    }
+    assert_eq!(pending(&root), 2);
+}
+
+#[test]
+fn nobody_drops_a_record_that_is_being_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = spooled(&folder);
+    let spool = Spool::open(&root.join("pam"), Limits::default()).unwrap();
+    spool.deliver(1, &mut |_| {
+        for word in ["drop", "retry"] {
+            let ended = run(spool_command(word, &root).arg("pam/1"));
+            assert_eq!(ended.code, 1);
+            assert!(ended.stderr.contains("another process is delivering"));
+        }
+        Delivery::Retry
+    });
     assert_eq!(pending(&root), 2);
 }
 

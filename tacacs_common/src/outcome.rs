@@ -55,8 +55,13 @@ pub enum DenyReason {
     TooManyRounds,
     /// The person gave up.
     Aborted,
-    /// The person took longer than the server waits.
-    TooSlow,
+    /// The dialogue ended, after a question of the server, without a result: why, for
+    /// the log.
+    BrokenOff(String),
+    /// As many dialogues wait at the server as may: nothing was sent.
+    NoSlot,
+    /// It cannot be known how many dialogues wait at the server: nothing was sent.
+    Uncounted(String),
     /// The request cannot be put in a packet without cutting it.
     Unsendable(Error),
     /// An approval that cannot be acted on.
@@ -76,7 +81,13 @@ impl fmt::Display for DenyReason {
             ),
             Self::TooManyRounds => f.write_str("the server asked too many questions"),
             Self::Aborted => f.write_str("the dialogue was given up"),
-            Self::TooSlow => f.write_str("the answer took longer than the server waits for it"),
+            Self::BrokenOff(why) => write!(f, "the dialogue broke off: {why}; try again"),
+            Self::NoSlot => f.write_str(
+                "not asked, since as many dialogues wait there as 'dialogues' in tacplus.conf allows",
+            ),
+            Self::Uncounted(why) => {
+                write!(f, "not asked, since waiting dialogues cannot be counted: {why}")
+            }
             Self::Unsendable(error) => write!(f, "the request cannot be sent: {error}"),
             Self::Refusal(refusal) => refusal.fmt(f),
         }
@@ -89,8 +100,9 @@ pub struct Unreachable {
     /// Server name and trouble, in the order they were tried. Empty if no server
     /// is configured for this.
     pub tried: Vec<(String, Trouble)>,
-    /// The caller of this setuid program may have brought it about, while the servers
-    /// are well ([`Client::distrusting_its_caller`](crate::client::Client::distrusting_its_caller)).
+    /// Somebody on this host may have brought it about, while the servers are well: by
+    /// using up what all share, or as the caller of this setuid program
+    /// ([`Client::distrusting_its_caller`](crate::client::Client::distrusting_its_caller)).
     pub provoked: bool,
 }
 

@@ -8,15 +8,18 @@
 //! A file or folder is trusted when nobody but root could have written it. A
 //! process that is not root also trusts what it owns itself.
 
-use std::ffi::OsStr;
+use std::cell::Cell;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, geteuid, getrlimit};
 
@@ -57,6 +60,19 @@ pub fn lock(path: &Path, wait: Duration) -> io::Result<Lock> {
     Folder::open(folder)?
         .lock(name, wait)
         .map_err(|error| at(path, &error))
+}
+
+thread_local! {
+    /// What is left of the time that this thread may wait for locks; `None`: no limit.
+    static PATIENCE: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// From now on this thread waits for locks no longer than this, for all of them together.
+///
+/// There are several that a login takes, one after the other, and somebody may hold each
+/// of them.
+pub fn wait_at_most(all: Duration) {
+    PATIENCE.set(Some(all));
 }
 
 /// An exclusive lock, given back when dropped.
@@ -130,38 +146,52 @@ impl Folder {
 
     /// As the function [`replace`], for a file in this folder.
     pub fn replace(&self, name: &OsStr, bytes: &[u8], mode: u32) -> io::Result<()> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let mut temporary = std::ffi::OsString::from(".");
-        temporary.push(name);
-        temporary.push(format!(".{:016x}", u64::from_ne_bytes(random)));
-
-        let mut file = self.create_file(&temporary, mode)?;
+        let (temporary, mut file) = self.temporary(name, mode)?;
         let done = write_durably(&mut file, bytes).and_then(|()| self.publish(&temporary, name));
         if done.is_err() {
             let _ = self.remove(&temporary);
         }
+        // Nothing depends on it, and there is a next time.
+        let _ = self.sweep(&is_temporary);
+        done
+    }
+
+    /// Puts a file with these bytes and this mode at a name that must not exist yet:
+    /// readers see all of it or nothing. Leaves nothing behind when it fails.
+    pub fn put_new(&self, name: &OsStr, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let (temporary, mut file) = self.temporary(name, mode)?;
+        let done = write_durably(&mut file, bytes)
+            .and_then(|()| self.move_to(&temporary, self, name))
+            .and_then(|()| self.sync());
+        if done.is_err() {
+            let _ = self.remove(&temporary);
+        }
+        let _ = self.sweep(&is_temporary);
         done
     }
 
     /// As the function [`lock`], for a file in this folder.
     pub fn lock(&self, name: &OsStr, wait: Duration) -> io::Result<Lock> {
         let file = self.open_file(name, OFlags::RDWR | OFlags::CREATE)?;
+        let patience = PATIENCE.get();
+        let wait = patience.map_or(wait, |left| wait.min(left));
         let start = Instant::now();
-        loop {
+        let taken = loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Lock(file)),
+                Ok(()) => break Ok(()),
                 Err(Errno::INTR) => {}
                 Err(Errno::WOULDBLOCK) if start.elapsed() < wait => sleep(Duration::from_millis(1)),
                 Err(Errno::WOULDBLOCK) => {
-                    return Err(io::Error::new(
+                    break Err(io::Error::new(
                         io::ErrorKind::TimedOut,
                         "is locked by another process",
                     ));
                 }
-                Err(errno) => return Err(errno.into()),
+                Err(errno) => break Err(errno.into()),
             }
-        }
+        };
+        PATIENCE.set(patience.map(|left| left.saturating_sub(start.elapsed())));
+        taken.map(|()| Lock(file))
     }
 
     /// Makes an empty file that must not exist yet, with exactly this mode.
@@ -176,6 +206,58 @@ impl Folder {
         Ok(file.into())
     }
 
+    /// Makes an empty file that must not exist yet, for a writer that may be killed: it
+    /// is locked for as long as the result is open, which tells [`sweep`](Self::sweep)
+    /// that its writer lives.
+    pub fn create_temporary(&self, name: &OsStr, mode: u32) -> io::Result<File> {
+        let file = self.create_file(name, mode)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) if rustix::fs::fstat(&file)?.st_nlink > 0 => Ok(file),
+            // Somebody who swept was here first, before the lock was taken.
+            Ok(()) | Err(Errno::WOULDBLOCK) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(errno) => {
+                let _ = self.remove(name);
+                Err(errno.into())
+            }
+        }
+    }
+
+    /// A temporary file for what will be `name`, and its own name.
+    fn temporary(&self, name: &OsStr, mode: u32) -> io::Result<(OsString, File)> {
+        let mut tries = 8;
+        loop {
+            let temporary = temporary_name(name)?;
+            match self.create_temporary(&temporary, mode) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries > 0 => {
+                    tries -= 1;
+                }
+                made => return made.map(|file| (temporary, file)),
+            }
+        }
+    }
+
+    /// Removes the [temporary files](Self::create_temporary) that writers left which
+    /// were killed: those with such a name that nobody has locked. Looks at a bounded
+    /// number of them, takes no lock that is waited for, and answers how many it removed.
+    pub fn sweep(&self, is_temporary: &dyn Fn(&[u8]) -> bool) -> io::Result<usize> {
+        let mut found: Vec<OsString> = Vec::new();
+        self.names(&mut |name| {
+            if found.len() < SWEPT && is_temporary(name) {
+                found.push(OsStr::from_bytes(name).to_owned());
+            }
+        })?;
+        let dead = found.iter().filter(|name| {
+            let file = self.open_file(name, OFlags::RDONLY);
+            file.is_ok_and(|file| {
+                // Kept until the name is gone: a writer that has just made it must not
+                // take it for its own.
+                rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+                    && self.remove(name).is_ok()
+            })
+        });
+        Ok(dead.count())
+    }
+
     /// Opens a trusted regular file.
     pub fn open_file(&self, name: &OsStr, flags: OFlags) -> io::Result<File> {
         open_file(&self.0, name, flags)
@@ -184,12 +266,26 @@ impl Folder {
     /// Gives a finished file its name and waits until the name is on the disk.
     pub fn publish(&self, temporary: &OsStr, name: &OsStr) -> io::Result<()> {
         rustix::fs::renameat(&self.0, temporary, &self.0, name)?;
-        Ok(rustix::fs::fsync(&self.0)?)
+        self.sync()
     }
 
-    /// Moves a file to another folder of the same file system.
-    pub fn move_to(&self, name: &OsStr, target: &Self) -> io::Result<()> {
-        Ok(rustix::fs::renameat(&self.0, name, &target.0, name)?)
+    /// Moves a file to a name, in this folder or another one of its file system, which
+    /// must not exist yet.
+    pub fn move_to(&self, name: &OsStr, target: &Self, new: &OsStr) -> io::Result<()> {
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(&self.0, name, &target.0, new, flags) {
+            // A file system without it.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                rustix::fs::linkat(&self.0, name, &target.0, new, AtFlags::empty())?;
+                self.remove(name)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Waits until the names in the folder are on the disk.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
     }
 
     /// Removes a file.
@@ -226,9 +322,70 @@ pub(crate) fn check_size_limit(length: usize) -> io::Result<()> {
     }
 }
 
+/// Whether an error is a shortage that whoever started this program may have made: by
+/// the limits that a setuid program inherits, or by a quota of its group.
+pub fn is_shortage(error: &io::Error) -> bool {
+    let place = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Place>());
+    let errno = error
+        .raw_os_error()
+        .or_else(|| place.and_then(|place| place.errno));
+    let shortages = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::NOBUFS,
+        Errno::AGAIN,
+        Errno::FBIG,
+        Errno::DQUOT,
+    ];
+    errno.is_some_and(|errno| shortages.iter().any(|known| known.raw_os_error() == errno))
+}
+
+/// An error of the system with its place.
+#[derive(Debug)]
+struct Place {
+    text: String,
+    errno: Option<i32>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Place {}
+
 /// The same error, saying where.
 pub(crate) fn at(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    let place = Place {
+        text: format!("{}: {error}", path.display()),
+        errno: error.raw_os_error(),
+    };
+    io::Error::new(error.kind(), place)
+}
+
+/// How many temporary files one [`Folder::sweep`] looks at.
+const SWEPT: usize = 256;
+
+/// The name of a file that will be `name`: `.NAME.` and 16 digits.
+fn temporary_name(name: &OsStr) -> io::Result<OsString> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{:016x}", u64::from_ne_bytes(random)));
+    Ok(temporary)
+}
+
+fn is_temporary(name: &[u8]) -> bool {
+    let Some((head, digits)) = name.split_last_chunk::<16>() else {
+        return false;
+    };
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    head.len() > 2 && head.starts_with(b".") && head.ends_with(b".") && digits.iter().all(is_digit)
 }
 
 /// The folder and the name in it.

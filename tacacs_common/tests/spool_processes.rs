@@ -32,7 +32,7 @@ fn take(server: &mut File, record: &Record) -> Delivery {
     assert_eq!(record.body, body(writer, number.parse().unwrap()));
     let line = format!("{writer} {number}\n");
     server.write_all(line.as_bytes()).unwrap();
-    Delivery::Stored
+    Delivery::Stored("a".to_owned())
 }
 
 fn server(stage: &Path) -> File {

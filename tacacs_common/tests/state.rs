@@ -144,6 +144,62 @@ fn a_replacement_that_fails_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_killed_writers_left_goes_and_what_living_ones_write_stays() {
+    let path = public_folder();
+    let folder = statefile::Folder::open(path.path()).unwrap();
+    let living = folder.create_temporary(".state.00000000000000aa".as_ref(), 0o600);
+    let others = ["state", ".state", ".state.12", ".note.x000000000000000"];
+    for name in others {
+        fs::write(path.path().join(name), "").unwrap();
+    }
+    for n in 0..20 {
+        fs::write(path.path().join(format!(".other.{n:016x}")), "half").unwrap();
+    }
+    statefile::replace(&path.path().join("state"), b"new", 0o644).unwrap();
+    let mut left = others.map(str::to_owned).to_vec();
+    left.push(".state.00000000000000aa".to_owned());
+    left.sort();
+    assert_eq!(names(path.path()), left);
+
+    drop(living.unwrap());
+    statefile::replace(&path.path().join("state"), b"newer", 0o644).unwrap();
+    left.retain(|name| name != ".state.00000000000000aa");
+    assert_eq!(names(path.path()), left);
+}
+
+#[test]
+fn writers_and_sweepers_at_once_lose_nothing() {
+    let path = tempfile::tempdir_in("/dev/shm").unwrap();
+    let path = path.path();
+    chmod(path, 0o755);
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            scope.spawn(move || {
+                let file = path.join(format!("state{writer}"));
+                for n in 0..200 {
+                    let text = n.to_string();
+                    statefile::replace(&file, text.as_bytes(), 0o644).unwrap();
+                    let read = statefile::read(&file, 9).unwrap().unwrap();
+                    assert_eq!(read, text.as_bytes());
+                }
+            });
+        }
+    });
+    assert_eq!(names(path).len(), 8);
+}
+
+#[test]
+fn a_file_that_must_be_new_is_whole_or_not_there() {
+    let path = public_folder();
+    let folder = statefile::Folder::open(path.path()).unwrap();
+    folder.put_new("record".as_ref(), b"one", 0o644).unwrap();
+    let again = folder.put_new("record".as_ref(), b"two", 0o644);
+    assert_eq!(again.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(path.path().join("record")).unwrap(), b"one");
+    assert_eq!(names(path.path()), ["record"]);
+}
+
+#[test]
 fn a_lock_that_is_held_is_waited_for_only_as_long_as_told() {
     let folder = public_folder();
     let path = folder.path().join("lock");
@@ -159,6 +215,27 @@ fn a_lock_that_is_held_is_waited_for_only_as_long_as_told() {
 
     drop(held);
     statefile::lock(&path, secs(0)).unwrap();
+}
+
+#[test]
+fn one_login_waits_for_all_its_locks_together_only_as_long_as_told() {
+    let folder = public_folder();
+    let paths = ["identity.lock", "counters", "servers.lock"].map(|name| folder.path().join(name));
+    let _held = paths
+        .each_ref()
+        .map(|path| statefile::lock(path, secs(0)).unwrap());
+    let waited = std::thread::spawn(move || {
+        statefile::wait_at_most(Duration::from_millis(50));
+        let start = Instant::now();
+        for path in &paths {
+            let error = statefile::lock(path, secs(60)).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+        }
+        start.elapsed()
+    });
+    let waited = waited.join().unwrap();
+    assert!(waited >= Duration::from_millis(50), "{waited:?}");
+    assert!(waited < secs(20), "{waited:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! * [`failure`]: why something failed.
 //! * [`interop`]: other people's clients.
 //! * `leaks`: what no test may leave behind.
+//! * [`logins`]: many logins through libpam itself.
 //! * [`memory`]: what a process keeps in its memory.
 //! * [`peer`]: a scripted, mostly hostile TACACS+ server.
 //! * [`scene`]: the usual users, stacks and configurations.
@@ -27,8 +28,10 @@ pub mod dialog;
 pub mod failure;
 pub mod interop;
 mod leaks;
+pub mod logins;
 pub mod memory;
 pub mod peer;
+pub mod provoke;
 pub mod scene;
 pub mod ssh;
 pub mod stage;

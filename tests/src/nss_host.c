@@ -5,6 +5,7 @@
  * usage: nss_host CHECK NAME UID    NAME is a stored user with this uid and the
  *                                   supplementary groups 27 and 100
  *        nss_host find NAME         one lookup, what came of it, and how long it took
+ *        nss_host find-in NAME FOLDER    the same after a chroot
  *        nss_host time NAME UID HOW COUNT THREADS    nanoseconds for all the lookups
  *
  * It prints "ok", or what is wrong and where.
@@ -164,7 +165,7 @@ int main(int argc, char **argv)
 		{ "sizes", sizes },     { "names", names },     { "groups", groups },
 		{ "kept", kept },       { "few", few },         { "many", many },
 		{ "closed", closed },   { "threads", threads }, { "forks", forks },
-		{ "confined", confined },
+		{ "confined", confined }, { "cancelled", cancelled },
 	};
 	load();
 	if (argc == 3 && !strcmp(argv[1], "find")) {
@@ -173,6 +174,11 @@ int main(int argc, char **argv)
 	}
 	if (argc == 3 && !strcmp(argv[1], "find-many")) {
 		open_many();
+		find(argv[2]);
+		return 0;
+	}
+	if (argc == 4 && !strcmp(argv[1], "find-in")) {
+		CHECK(chroot(argv[3]) == 0 && chdir("/") == 0);
 		find(argv[2]);
 		return 0;
 	}

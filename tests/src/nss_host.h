@@ -17,6 +17,7 @@
 #include <nss.h>
 #include <pthread.h>
 #include <pwd.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -65,7 +66,7 @@ void find_all(void);
 void is_person(const struct passwd *found, const char *buffer, size_t size);
 
 /* nss_host_process.c */
-void kept(void), few(void), many(void), closed(void), threads(void), forks(void), confined(void);
+void kept(void), few(void), many(void), closed(void), threads(void), forks(void), cancelled(void), confined(void);
 void open_many(void);
 void at_the_end(void);
 

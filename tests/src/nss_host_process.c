@@ -105,6 +105,38 @@ void threads(void)
 		CHECK(pthread_join(all[at], NULL) == 0);
 }
 
+static volatile long found;
+
+static void *until_cancelled(void *unused)
+{
+	char buffer[MOST];
+	struct passwd person;
+	int number = 0;
+	for (;;) {
+		CHECK(getpwnam_of(name, &person, buffer, sizeof buffer, &number) == NSS_STATUS_SUCCESS);
+		found++;
+		pthread_testcancel();
+	}
+	return unused;
+}
+
+/* Threads that are cancelled in the middle of a lookup, which has calls that a thread can be
+ * cancelled at. They end behind it, and the process lives. */
+void cancelled(void)
+{
+	for (int at = 0; at < 200; at++) {
+		pthread_t thread;
+		void *end = NULL;
+		long before = found;
+		CHECK(pthread_create(&thread, NULL, until_cancelled, NULL) == 0);
+		while (found == before)
+			sched_yield();
+		CHECK(pthread_cancel(thread) == 0);
+		CHECK(pthread_join(thread, &end) == 0 && end == PTHREAD_CANCELED);
+	}
+	find_all();
+}
+
 static volatile int done;
 
 static void *until_done(void *unused)

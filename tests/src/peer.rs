@@ -30,6 +30,8 @@ pub struct Script {
     pub author: Vec<Step>,
     /// Steps of an accounting session.
     pub acct: Vec<Step>,
+    /// What is said to the records of these users instead.
+    pub acct_of: Vec<(String, Step)>,
 }
 
 impl Script {
@@ -42,6 +44,7 @@ impl Script {
             authen: steps.into(),
             author: vec![Step::permit(&["priv-lvl=15"])],
             acct: vec![Step::success()],
+            acct_of: Vec::new(),
         }
     }
 
@@ -56,6 +59,13 @@ impl Script {
     #[must_use]
     pub fn acct(mut self, steps: impl Into<Vec<Step>>) -> Self {
         self.acct = steps.into();
+        self
+    }
+
+    /// The same peer, which answers this to each record of one user.
+    #[must_use]
+    pub fn acct_of(mut self, user: &str, step: Step) -> Self {
+        self.acct_of.push((user.into(), step));
         self
     }
 
@@ -131,6 +141,8 @@ pub enum Forged {
     CutOff,
     /// One byte a second.
     Trickle,
+    /// The status turned into this one on the way, without the secret: the pad is as it was.
+    Status(u8),
 }
 
 impl Step {

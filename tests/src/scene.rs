@@ -12,10 +12,14 @@ pub const PASSWORD: &str = "only-on-servers";
 /// A one-time code.
 pub const CODE: &str = "code-of-this-minute-314159";
 
+/// The policy under which an outage lets local passwords count: what is shown not to be one
+/// is shown with it.
+pub const IGNORE: &str = "unreachable = ignore";
+
 /// A stack for `su`, `sudo` and `passwd`: as the one of `sshd`, without a loginuid.
 pub const STACK: &str = "\
-auth     [success=done authinfo_unavail=ignore service_err=ignore ignore=ignore default=die] pam_tacplus.so
-auth     required  pam_unix.so try_first_pass
+auth     [success=done user_unknown=ignore authinfo_unavail=ignore service_err=ignore ignore=ignore default=die] pam_tacplus.so nodelay
+auth     required  pam_unix.so try_first_pass nodelay
 account  [success=ok ignore=ignore default=die] pam_tacplus.so
 account  required  pam_unix.so
 session  required  pam_tacplus.so

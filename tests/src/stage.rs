@@ -36,10 +36,11 @@ hosts:  files
 pub const WRITTEN: &str = "/run/e2e/written";
 
 /// The stack the documentation recommends for `sshd`: a denial stays a denial,
-/// and a local user gets in with the local password when no server answers.
+/// and a local user gets in with the local password when no server answers. With
+/// `nodelay`, for tests have no time to wait after refusals.
 pub const SSHD_STACK: &str = "\
-auth     [success=done authinfo_unavail=ignore service_err=ignore ignore=ignore default=die] pam_tacplus.so
-auth     required  pam_unix.so try_first_pass
+auth     [success=done user_unknown=ignore authinfo_unavail=ignore service_err=ignore ignore=ignore default=die] pam_tacplus.so nodelay
+auth     required  pam_unix.so try_first_pass nodelay
 account  [success=ok ignore=ignore default=die] pam_tacplus.so
 account  required  pam_unix.so
 session  required  pam_loginuid.so

@@ -3,7 +3,7 @@
 use tacacs_common::identity::{self, Entry, Refusal, State, StoreError, Writer};
 
 use crate::artefacts::workspace;
-use crate::stage::{Builder, SSHD_STACK, Stage};
+use crate::stage::{Builder, NSSWITCH, SSHD_STACK, Stage};
 use crate::{Failure, Result, scene};
 
 /// The uid that `unique` gives to this name with the default `uid_range`.
@@ -75,6 +75,18 @@ pub fn put_nss_host(stage: &Stage) -> Result {
         source.display()
     );
     stage.sh(&compile)?.success()
+}
+
+/// Puts a second name service on a stage, behind ours: see `nss_other.c`.
+pub fn put_other_service(stage: &Stage) -> Result {
+    let source = workspace().join("tests/src/nss_other.c");
+    let compile = format!(
+        "gcc -Wall -Wextra -Werror -shared -fPIC -o /lib/x86_64-linux-gnu/libnss_other.so.2 {}",
+        source.display()
+    );
+    stage.sh(&compile)?.success()?;
+    let nsswitch = NSSWITCH.replace("tacplus", "tacplus other");
+    stage.write("/etc/nsswitch.conf", 0o644, &nsswitch)
 }
 
 struct Unstored(Failure);

@@ -217,7 +217,7 @@ fn who_has_to_log_in_again_is_told_so() -> Result {
 
 #[test]
 fn a_user_removed_on_the_server_cannot_log_in_and_files_keep_the_owner() -> Result {
-    let stage = host("offline_hours = 24", "mode = unique")?;
+    let stage = host("offline_hours = 24\nunreachable = ignore", "mode = unique")?;
     let peer = server(&stage, &["priv-lvl=15"])?;
     let login = stage.ssh("alice").password(PASSWORD, "touch kept; id -u")?;
     assert_login(&stage, &login, &uid("alice").to_string());
@@ -251,7 +251,10 @@ fn a_user_removed_on_the_server_cannot_log_in_and_files_keep_the_owner() -> Resu
 
 #[test]
 fn a_stored_approval_lets_a_key_in_while_no_server_answers() -> Result {
-    let stage = host("offline_hours = 1\nhold_down = 0", "mode = unique")?;
+    let stage = host(
+        "offline_hours = 1\nhold_down = 0\nunreachable = ignore",
+        "mode = unique",
+    )?;
     let peer = server(&stage, &["priv-lvl=15"])?;
     assert_eq!(
         stage.ssh("alice").password(PASSWORD, "true")?.code,

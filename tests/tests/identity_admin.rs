@@ -2,6 +2,7 @@
 
 use e2e::users;
 use e2e::{Result, Script, Stage, Step};
+use tacacs_common::identity;
 
 const SERVER: &str = "127.0.0.1:49";
 
@@ -56,6 +57,38 @@ fn a_number_that_the_host_has_given_away_is_nobodys_on_the_servers() -> Result {
         }
         let free = ["identity", "add", name, "--uid", "2010000017"];
         stage.run("tacplus", &free)?.success()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_another_name_service_knows_is_nobodys_on_the_servers() -> Result {
+    for mapping in ["mode = unique", "mode = shared"] {
+        let stage = host(mapping)?;
+        let permit = Step::permit(&["priv-lvl=15"]);
+        let _peer = stage.peer(SERVER, &Script::authen([]).author([permit]))?;
+        users::put_other_service(&stage)?;
+        // In mode shared an account has the number, and the user that of the account.
+        let name = if mapping == "mode = shared" {
+            "tacacs15"
+        } else {
+            "alice"
+        };
+        for (words, why) in [
+            (&["dora"][..], "with uid 5000"),
+            (&[name, "--uid", "2010000020"], "is that of 'dora'"),
+            (&[name, "--uid", "2010000021"], "is that of 'group elves'"),
+        ] {
+            let add = stage.run("tacplus", &[&["identity", "add"], words].concat())?;
+            assert_eq!(add.code, 1, "{mapping} {words:?}: {add}");
+            assert!(add.stderr.contains(why), "{mapping}: {add}");
+        }
+        assert_eq!(stage.read(identity::PATH), "", "{mapping}");
+        // What lookups find of our own is no obstacle, also the second time.
+        for words in [&[name, "--uid", "2010000022"][..], &["alice"], &["alice"]] {
+            let add = stage.run("tacplus", &[&["identity", "add"], words].concat())?;
+            assert_eq!(add.code, 0, "{mapping} {words:?}: {add}");
+        }
     }
     Ok(())
 }

@@ -123,6 +123,36 @@ fn a_stopped_su_keeps_nobodys_first_login_waiting() -> Result {
     Ok(())
 }
 
+/// `sudo su` in a session of bob's login: root starts `su` there, and bob's keys stop it.
+#[test]
+fn what_sudo_runs_at_a_users_terminal_is_the_users_program_as_well() -> Result {
+    let stage = host("", "mode = unique")?;
+    let sudoers = "Defaults !authenticate\nALL ALL=(ALL) ALL\n";
+    stage.write("/etc/sudoers.d/all", 0o440, sudoers)?;
+    let _peer = server(&stage, Step::permit(&["priv-lvl=15"]))?;
+    let entries = stage.read(identity::PATH);
+    let bob = uid_of(&stage, "bob")?;
+    let su = "su carol -s /bin/sh -c 'echo let in'";
+    let in_session = format!(
+        "echo {bob} >/proc/self/loginuid; \
+         exec setpriv --reuid={bob} --regid={bob} --clear-groups sudo {su}"
+    );
+    let refused = stage.dialog(&["sh", "-c", &in_session]).run()?;
+    assert_eq!(refused.stdout, "", "{refused}{}", stage.logs());
+    assert!(
+        refused.stderr.contains("Log in to this host once"),
+        "{refused}{}",
+        stage.logs()
+    );
+    assert_eq!(stage.read(identity::PATH), entries);
+    assert!(!stage.path(LOCK).exists());
+    // Who is no user's, or has no terminal there, stores what is new.
+    let roots = stage.dialog(&["sh", "-c", &format!("exec {su}")]).run()?;
+    assert_eq!(roots.stdout, "let in\n", "{roots}{}", stage.logs());
+    assert_ne!(stage.read(identity::PATH), entries);
+    Ok(())
+}
+
 #[test]
 fn a_login_that_waits_for_the_lock_in_vain_says_whose_it_is() -> Result {
     let stage = host("", "mode = unique")?;
@@ -150,7 +180,10 @@ fn a_login_that_waits_for_the_lock_in_vain_says_whose_it_is() -> Result {
 
 #[test]
 fn no_limit_of_its_user_makes_an_outage_of_a_denial() -> Result {
-    let stage = host("offline_hours = 24\nhold_down = 0", "mode = unique")?;
+    let stage = host(
+        "offline_hours = 24\nhold_down = 0\nunreachable = ignore",
+        "mode = unique",
+    )?;
     let peer = server(&stage, Step::deny())?;
     for limit in 3..10 {
         let su = run_by(&stage, "bob", &format!("ulimit -n {limit}; exec {SU}"))?;
@@ -166,14 +199,17 @@ fn no_limit_of_its_user_makes_an_outage_of_a_denial() -> Result {
 
 #[test]
 fn a_shortage_of_the_host_is_an_outage_for_logins_and_not_for_su() -> Result {
-    let stage = host("offline_hours = 24\nhold_down = 0", "mode = unique")?;
+    let stage = host(
+        "offline_hours = 24\nhold_down = 0\nunreachable = ignore",
+        "mode = unique",
+    )?;
     // Without an interface nobody connects to it.
     let broken = stage.read("/etc/tacplus.conf");
     let broken = broken.replace(SERVER, "[fe80::1]:49");
     stage.write("/etc/tacplus.conf", 0o600, &broken)?;
     let su = run_by(&stage, "bob", SU)?;
     assert_eq!(su.stdout, "", "{su}{}", stage.logs());
-    stage.wait_for_log("the doing of who started this program")?;
+    stage.wait_for_log("the doing of a user of this host")?;
     let login = stage.ssh("alice").public_key("id -u")?;
     assert_eq!(login.stdout, format!("{}\n", uid("alice")), "{login}");
     Ok(())

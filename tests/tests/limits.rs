@@ -28,7 +28,7 @@ fn a_caller_who_may_write_no_files_gets_a_session_without_a_record() -> Result {
 #[test]
 fn no_number_of_descriptors_makes_a_denied_user_local() -> Result {
     // To resolve a name takes more of them than the modules behind ours need.
-    let stage = scene::host(&["localhost:49"], "")
+    let stage = scene::host(&["localhost:49"], scene::IGNORE)
         .pam("su", STACK)
         .start()?;
     let peer = stage.peer(SERVER, &Script::authen([Step::fail()]))?;
@@ -45,7 +45,9 @@ fn no_number_of_descriptors_makes_a_denied_user_local() -> Result {
 
 #[test]
 fn who_uses_up_the_connections_of_the_host_makes_no_denied_user_local() -> Result {
-    let stage = scene::host(&[SERVER], "").pam("su", STACK).start()?;
+    let stage = scene::host(&[SERVER], scene::IGNORE)
+        .pam("su", STACK)
+        .start()?;
     let limited = format!("{}limit connections-per-client = 4\n", scene::server_conf());
     let _server = stage.tac_plus(&limited, &[])?;
 

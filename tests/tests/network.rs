@@ -72,7 +72,7 @@ fn a_unix_socket_of_root_is_a_server() -> Result {
 
 #[test]
 fn a_unix_socket_of_somebody_else_is_told_nothing() -> Result {
-    let stage = scene::host(&["unix:/home/bob/tacacs.sock"], "").start()?;
+    let stage = scene::host(&["unix:/home/bob/tacacs.sock"], scene::IGNORE).start()?;
     let path = "unix:/home/bob/tacacs.sock";
     let peer = stage.peer_owned_by("bob", path, &Script::authen([Step::pass()]))?;
 

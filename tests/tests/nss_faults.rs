@@ -114,6 +114,11 @@ fn eight_threads_get_ten_thousand_right_answers_each() -> Result {
 }
 
 #[test]
+fn a_thread_that_is_cancelled_in_a_lookup_ends_behind_it_and_the_process_lives() -> Result {
+    check("cancelled")
+}
+
+#[test]
 fn children_forked_in_the_middle_of_lookups_get_right_answers() -> Result {
     check("forks")
 }

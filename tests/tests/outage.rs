@@ -48,8 +48,8 @@ fn a_silent_first_server_delays_the_first_login_and_not_the_second() -> Result {
 }
 
 #[test]
-fn with_every_server_down_a_local_user_gets_in_with_the_local_password() -> Result {
-    let stage = scene::host(&[FIRST, SECOND], "")
+fn with_every_server_down_and_unreachable_ignore_a_local_password_counts() -> Result {
+    let stage = scene::host(&[FIRST, SECOND], scene::IGNORE)
         .address("192.0.2.1".parse()?)
         .start()?;
 
@@ -69,7 +69,8 @@ fn with_every_server_down_a_local_user_gets_in_with_the_local_password() -> Resu
 
 #[test]
 fn a_user_without_a_local_password_does_not_get_in_by_a_blocked_port() -> Result {
-    let stage = scene::host(&[SECOND], "timeout = 2").start()?;
+    let ignore = format!("timeout = 2\n{}", scene::IGNORE);
+    let stage = scene::host(&[SECOND], &ignore).start()?;
     let script = Script::authen([Step::pass()]).author([Step::deny()]);
     let peer = stage.peer(SECOND, &script)?;
     let login = stage.ssh("carol").password(PASSWORD, "whoami")?;

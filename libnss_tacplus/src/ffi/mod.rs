@@ -29,6 +29,16 @@ const MAX_NAME: usize = 255;
 /// the shadow file and refuse an expired account that is none.
 const PASSWORD: &str = "*";
 
+// The unwinder, as a part of the module: it would take longer to load than a lookup takes,
+// and what a process loads when it has panicked may be anybody's.
+#[cfg(not(test))]
+#[link(name = "gcc_eh", kind = "static", modifiers = "-bundle")]
+unsafe extern "C" {}
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
+}
+
 /// # Safety
 /// For glibc alone, as every function here: `name` is a C string, `result` a place
 /// for a `struct passwd`, `buffer` has `length` bytes, `errnop` is a place for a
@@ -208,7 +218,9 @@ unsafe fn guard(errnop: *mut c_int, run: &mut dyn FnMut() -> Answer<()>) -> c_in
     panics::quiet();
     // SAFETY: always a valid pointer to this thread's errno.
     let errno = unsafe { *libc::__errno_location() };
+    let uncancelled = Uncancelled::new();
     let end = catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Failure::Panicked));
+    drop(uncancelled);
     let told = told(end);
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
@@ -219,6 +231,27 @@ unsafe fn guard(errnop: *mut c_int, run: &mut dyn FnMut() -> Answer<()>) -> c_in
         unsafe { *errnop = number };
     }
     told.status
+}
+
+/// Keeps the thread from being cancelled while it is in here: that would unwind frames that
+/// only a panic may unwind, and end the process.
+struct Uncancelled(c_int);
+
+impl Uncancelled {
+    fn new() -> Self {
+        const PTHREAD_CANCEL_DISABLE: c_int = 1;
+        let mut before = 0;
+        // SAFETY: a state that there is, and a place for the one before.
+        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut before) };
+        Self(before)
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        // SAFETY: the state of before, which nobody wants to know.
+        unsafe { pthread_setcancelstate(self.0, std::ptr::null_mut()) };
+    }
 }
 
 /// A name as text. What is no text, or too long, names nobody.

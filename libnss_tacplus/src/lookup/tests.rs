@@ -166,6 +166,17 @@ fn a_name_of_the_host_itself_is_never_answered_even_if_it_is_stored() {
 }
 
 #[test]
+fn a_list_of_local_users_that_cannot_be_read_to_its_end_finds_nobody() {
+    let host = Host::new();
+    let mut passwd = std::fs::File::options();
+    let passwd = passwd.append(true).open(host.path("passwd")).unwrap();
+    // Somewhere behind this bob might stand, as he does at its beginning.
+    passwd.set_len(200 * 1024 * 1024).unwrap();
+    assert_eq!(host.uid_of("alice"), Err(Failure::NotFound));
+    assert_eq!(host.name_of(2_010_000_001), Err(Failure::NotFound));
+}
+
+#[test]
 fn a_name_that_pam_ignores_cannot_log_in_but_keeps_its_files() {
     let host = Host::new();
     assert_eq!(host.uid_of("guest"), Err(Failure::NotFound));

@@ -5,7 +5,7 @@ use tacacs_common::packet::{AuthenMethod, AuthenType, AuthorStatus};
 use super::{authorize, variable};
 use crate::handle::Memory;
 use crate::login::authenticate;
-use crate::outcome::{End, Phase};
+use crate::outcome::{End, Phase, Verdict};
 use crate::testing::{Host, Say, Seen, Server};
 
 fn account(host: &mut Host) -> End {
@@ -157,12 +157,11 @@ fn a_mandatory_attribute_that_the_administrator_handles_is_no_obstacle() {
 #[test]
 fn an_error_is_no_decision_and_leaves_local_users_to_the_next_module() {
     let server = Server::start(&[Say::Author(Error, &["priv-lvl=15"])]);
-    let mut host = Host::new(&[server.address], "");
+    let mut host = Host::new(&[server.address], "unreachable = ignore");
     let end = account(&mut host);
-    assert!(
-        matches!(end, End::Unreachable { local: true, .. }),
-        "{end:?}"
-    );
+    let verdict = Verdict::Ignored;
+    let local = true;
+    assert_eq!(end, End::Unreachable { verdict, local });
 }
 
 #[test]

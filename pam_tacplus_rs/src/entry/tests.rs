@@ -1,11 +1,13 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
 use tacacs_common::config::Mapping;
 use tacacs_common::identity::map::hashed_uid;
 use tacacs_common::identity::{Entry, State, Store, StoreError, Writer};
 use tacacs_common::packet::AuthorStatus::{Fail, Follow, PassAdd};
+use tacacs_common::statefile;
 
 use crate::account::authorize;
 use crate::outcome::{End, Phase};
@@ -138,6 +140,59 @@ fn a_user_of_another_module_is_not_the_servers() {
     assert_eq!(stored(&host, "bob"), None);
     host.handle.account = Some((uid("bob"), uid("bob")));
     assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+}
+
+#[test]
+fn a_lookup_that_finds_nobody_where_the_store_has_an_active_user_refuses() {
+    for setuid in [false, true] {
+        let server = Server::start(&[LEVEL_15; 4]);
+        let mut host = bob(&[server.address], "", "");
+        assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+        later(&mut host);
+        host.site.setuid = setuid;
+        for (lost, why) in [
+            (0, "no lookup finds it"),
+            (24, "a lookup of the name failed: Too many open files"),
+        ] {
+            host.handle.lost = Some(lost);
+            assert_eq!(account(&mut host), End::Refused, "{lost}");
+            assert!(host.log().contains(why), "{}", host.log());
+        }
+        host.handle.lost = None;
+        assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+    }
+}
+
+#[test]
+fn a_lookup_that_fails_makes_no_user() {
+    let server = Server::start(&[LEVEL_15, LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    host.handle.lost = Some(24);
+    assert_eq!(account(&mut host), End::Refused);
+    assert_eq!(stored(&host, "bob"), None);
+    // With unknown = never a lookup may well find nobody.
+    host.handle.lost = Some(0);
+    assert_eq!(account(&mut host), End::Pass, "{}", host.log());
+}
+
+#[test]
+fn a_file_of_the_host_that_cannot_be_read_is_not_an_empty_one() {
+    for (file, mapping) in [
+        ("passwd", ""),
+        ("group", ""),
+        ("shells", "shell_attribute = shell"),
+    ] {
+        let shell = Say::Author(PassAdd, &["priv-lvl=15", "shell*/bin/zsh"]);
+        let server = Server::start(&[shell]);
+        let mut host = bob(&[server.address], "", mapping);
+        let path = host.site.conf.with_file_name(file);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_ne!(account(&mut host), End::Pass, "{file}");
+        let named = format!("{}: ", path.display());
+        assert!(host.log().contains(&named), "{}", host.log());
+        assert_eq!(stored(&host, "bob"), None, "{file}");
+    }
 }
 
 #[test]
@@ -452,9 +507,14 @@ fn change(host: &Host, work: impl FnOnce(&mut tacacs_common::identity::Book)) {
 fn a_stored_approval_stands_in_for_dead_servers_for_as_long_as_configured() {
     const HOUR: u64 = 3600;
     for (global, later, stands_in) in [
-        ("offline_hours = 2", 2 * HOUR, true),
-        ("offline_hours = 2", 2 * HOUR + 1, false),
-        ("", 1, false),
+        ("offline_hours = 2\nunreachable = ignore", 2 * HOUR, true),
+        (
+            "offline_hours = 2\nunreachable = ignore",
+            2 * HOUR + 1,
+            false,
+        ),
+        ("unreachable = ignore", 1, false),
+        ("offline_hours = 2", 1, false),
         ("offline_hours = 2\nunreachable = deny", 1, false),
     ] {
         let server = Server::start(&[LEVEL_15]);
@@ -478,7 +538,8 @@ fn a_stored_approval_stands_in_for_dead_servers_for_as_long_as_configured() {
 #[test]
 fn nothing_stands_in_for_dead_servers_once_one_has_refused() {
     let server = Server::start(&[LEVEL_15, DENIED]);
-    let mut host = bob(&[server.address], "offline_hours = 2", "");
+    let global = "offline_hours = 2\nunreachable = ignore";
+    let mut host = bob(&[server.address], global, "");
     assert_eq!(account(&mut host), End::Pass);
     assert_eq!(account(&mut host), End::Refused);
     assert!(matches!(account(&mut host), End::Unreachable { .. }));
@@ -525,6 +586,20 @@ fn a_store_that_cannot_be_written_keeps_out_only_those_whose_rights_change() {
 }
 
 #[test]
+fn a_login_waits_for_its_locks_no_longer_than_a_tenth_of_a_second() {
+    let server = Server::start(&[LEVEL_15]);
+    let mut host = bob(&[server.address], "", "");
+    let lock = host.site.identity.with_extension("lock");
+    let _held = statefile::lock(&lock, Duration::ZERO).unwrap();
+    let start = Instant::now();
+    assert_eq!(account(&mut host), End::Refused);
+    let took = start.elapsed();
+    assert!(host.log().contains("is locked by"), "{}", host.log());
+    // A second is what a busy machine may take for the rest.
+    assert!(took < Duration::from_millis(1100), "{took:?}");
+}
+
+#[test]
 fn a_damaged_store_lets_nobody_in_by_it() {
     let server = Server::start(&[LEVEL_15, LEVEL_15]);
     let mut host = bob(&[server.address], "", "");
@@ -559,7 +634,7 @@ fn a_service_without_authorization_goes_by_the_stored_one() {
 
 #[test]
 fn what_may_have_been_told_of_another_account_goes_by_no_stored_approval() {
-    let global = "offline_hours = 2\nskip_services = cron";
+    let global = "offline_hours = 2\nunreachable = ignore\nskip_services = cron";
     let server = Server::start(&[LEVEL_15]);
     let mut host = bob(&[server.address], global, "mode = shared");
     host.handle.account = Some((uid("tacacs15"), uid("tacacs15")));

@@ -4,7 +4,7 @@
 //! Owns the declarations. They are Linux-PAM's stable interfaces, the
 //! same on every architecture.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 
 /// `pam_handle_t`, of which nobody but libpam sees the inside.
 #[repr(C)]
@@ -56,6 +56,7 @@ pub(super) const PAM_ERROR_MSG: c_int = 3;
 pub(super) const PAM_TEXT_INFO: c_int = 4;
 
 pub(super) const PAM_SILENT: c_int = 0x8000;
+pub(super) const PAM_DATA_SILENT: c_int = 0x4000_0000;
 pub(super) const PAM_CHANGE_EXPIRED_AUTHTOK: c_int = 0x0020;
 pub(super) const PAM_PRELIM_CHECK: c_int = 0x4000;
 
@@ -87,6 +88,7 @@ unsafe extern "C" {
         pamh: *mut PamHandle,
         user: *const c_char,
     ) -> *mut libc::passwd;
+    pub(super) fn pam_fail_delay(pamh: *mut PamHandle, musec_delay: c_uint) -> c_int;
     pub(super) fn pam_putenv(pamh: *mut PamHandle, name_value: *const c_char) -> c_int;
     pub(super) fn pam_syslog(pamh: *const PamHandle, priority: c_int, format: *const c_char, ...);
 }

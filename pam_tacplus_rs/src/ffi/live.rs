@@ -3,8 +3,9 @@
 //! Owns every call into libpam and into the application's conversation. Memory
 //! with a typed answer is wiped before it is freed.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::ptr;
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::time::Duration;
+use std::{io, ptr};
 
 use tacacs_common::secret::Secret;
 use zeroize::{Zeroize, Zeroizing};
@@ -133,12 +134,20 @@ impl Handle for Live {
         user.to_str().ok().map(str::to_owned)
     }
 
-    fn account(&self, name: &str) -> Option<Account> {
-        let name = CString::new(name).ok()?;
+    fn account(&self, name: &str) -> io::Result<Option<Account>> {
+        let name = CString::new(name)?;
+        // The only word about why there is no entry. The C library leaves a 0 where all
+        // was asked and nobody was found.
+        // SAFETY: always a valid pointer to this thread's errno.
+        unsafe { *libc::__errno_location() = 0 };
         // SAFETY: `new`'s caller guarantees the handle; the name outlives the call.
         let entry = unsafe { libpam::pam_modutil_getpwnam(self.pamh, name.as_ptr()) };
         if entry.is_null() {
-            return None;
+            let error = io::Error::last_os_error();
+            return match error.raw_os_error() {
+                Some(0) => Ok(None),
+                _ => Err(error),
+            };
         }
         // SAFETY: not null, so a `struct passwd` that libpam keeps with the handle.
         let entry = unsafe { &*entry };
@@ -147,12 +156,12 @@ impl Handle for Live {
             let text = (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) });
             text.unwrap_or_default().to_string_lossy().into_owned()
         };
-        Some(Account {
+        Ok(Some(Account {
             uid: entry.pw_uid,
             gid: entry.pw_gid,
             home: text(entry.pw_dir),
             shell: text(entry.pw_shell),
-        })
+        }))
     }
 
     fn item(&self, item: Item) -> Option<String> {
@@ -185,6 +194,12 @@ impl Handle for Live {
         // SAFETY: `new`'s caller guarantees the handle; `text` is NUL-terminated
         // and libpam copies it.
         unsafe { libpam::pam_putenv(self.pamh, text.as_ptr()) == libpam::PAM_SUCCESS }
+    }
+
+    fn delay_failure(&mut self, time: Duration) {
+        let micros = time.as_micros().try_into().unwrap_or(c_uint::MAX);
+        // SAFETY: `new`'s caller guarantees the handle.
+        unsafe { libpam::pam_fail_delay(self.pamh, micros) };
     }
 
     fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret> {

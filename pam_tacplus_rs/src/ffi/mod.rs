@@ -6,21 +6,24 @@
 
 mod libpam;
 mod live;
+mod resolve;
 mod spawn;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::ptr;
 use std::sync::Once;
 
 use libpam::PamHandle;
 use live::Live;
+pub(crate) use resolve::resolve;
 pub(crate) use spawn::spawn;
 
 use crate::call::{Call, Site};
 use crate::handle::{Handle, Level, Memory};
 use crate::outcome::{End, Phase, code};
-use crate::{account, login, passwd, session};
+use crate::{account, login, passwd, process, session};
 
 /// Under which name the module's memory hangs on the handle.
 const DATA: &CStr = c"pam_tacplus_rs";
@@ -132,6 +135,10 @@ unsafe extern "C" fn pam_sm_chauthtok(
     unsafe { guard(pamh, flags, argc, argv, phase, run) }
 }
 
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
+}
+
 type Run = fn(&mut Call<'_>) -> End;
 
 /// Runs one phase: pointers into references once, panics stopped, errno kept.
@@ -148,6 +155,7 @@ unsafe fn guard(
 ) -> c_int {
     quiet_panics();
     let errno = Errno::keep();
+    let uncancelled = Uncancelled::new();
     // SAFETY: `pamh` is libpam's, and `Live` does not outlive this call.
     let mut live = unsafe { Live::new(pamh) };
     // SAFETY: `argc` and `argv` are libpam's.
@@ -162,7 +170,7 @@ unsafe fn guard(
         .map(std::mem::take)
         .unwrap_or_default();
     let end = catch_unwind(AssertUnwindSafe(|| {
-        let site = Site::host(is_setuid());
+        let site = Site::host(*memory.setuid.get_or_insert_with(is_setuid), caller());
         let silent = flags & libpam::PAM_SILENT != 0;
         run(&mut Call::new(
             &mut live,
@@ -179,12 +187,12 @@ unsafe fn guard(
         Some(place) => *place = memory,
         // There was no memory to hang on the handle: end what would hang in it.
         None => {
-            let ended = AssertUnwindSafe(|| session::abandon(memory, &Site::host(is_setuid())));
-            if let Ok(Some(line)) = catch_unwind(ended) {
+            if let Ok(Some(line)) = catch_unwind(AssertUnwindSafe(|| abandon(memory))) {
                 live.log(Level::Warning, &line);
             }
         }
     }
+    drop(uncancelled);
     drop(errno);
     code(phase, end)
 }
@@ -213,31 +221,52 @@ unsafe fn memory(pamh: *mut PamHandle) -> *mut Memory {
 }
 
 /// The handle ends, here or in a forked copy of the process.
-unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, _error_status: c_int) {
+unsafe extern "C" fn cleanup(pamh: *mut PamHandle, data: *mut c_void, status: c_int) {
     if data.is_null() {
         return;
     }
     quiet_panics();
     let errno = Errno::keep();
+    let uncancelled = Uncancelled::new();
     // SAFETY: `data` is the Box that `memory` gave to libpam together with this
     // function, which libpam calls once for it.
     let memory = unsafe { Box::from_raw(data.cast::<Memory>()) };
-    let ended = catch_unwind(AssertUnwindSafe(|| {
-        session::abandon(*memory, &Site::host(is_setuid()))
-    }));
-    if let Ok(Some(line)) = ended {
+    // The application says that another copy of this handle goes on.
+    let goes_on = status & libpam::PAM_DATA_SILENT != 0;
+    let ended = AssertUnwindSafe(|| (!goes_on).then(|| abandon(*memory))?);
+    if let Ok(Some(line)) = catch_unwind(ended) {
         // SAFETY: libpam passes its handle, still whole for the time of the call.
         unsafe { Live::new(pamh) }.log(Level::Warning, &line);
     }
+    drop(uncancelled);
     drop(errno);
 }
 
+fn abandon(memory: Memory) -> Option<String> {
+    let site = Site::host(memory.setuid.unwrap_or_else(is_setuid), caller());
+    session::abandon(memory, &site)
+}
+
+/// Who started this program, where that is not root: by the kernel's note of the start,
+/// or by the real uid.
+fn caller() -> Option<u32> {
+    // SAFETY: getauxval has no preconditions.
+    let started_by = unsafe { libc::getauxval(libc::AT_UID) };
+    let real = rustix::process::getuid().as_raw();
+    [u32::try_from(started_by).unwrap_or(0), real]
+        .into_iter()
+        .find(|uid| *uid != 0)
+}
+
 /// Whether somebody other than root started this program. sudo takes root's real uid
-/// before it comes here, so the kernel's note of the start is asked too.
+/// before it comes here, so the kernel's note of the start is asked too; and what sudo
+/// runs was started by root, at the terminal of the same user.
 fn is_setuid() -> bool {
     // SAFETY: getauxval has no preconditions.
     let started_by = unsafe { libc::getauxval(libc::AT_UID) };
-    started_by != 0 || !rustix::process::getuid().is_root()
+    started_by != 0
+        || !rustix::process::getuid().is_root()
+        || process::is_at_a_users_terminal(Path::new("/proc/self"))
 }
 
 /// The words of the PAM line. What is not UTF-8 is no word the configuration
@@ -277,6 +306,27 @@ impl Drop for Errno {
     fn drop(&mut self) {
         // SAFETY: as in `keep`.
         unsafe { *libc::__errno_location() = self.0 };
+    }
+}
+
+/// Keeps the thread from being cancelled while it is in here: that would unwind frames that
+/// only a panic may unwind, and end the process.
+struct Uncancelled(c_int);
+
+impl Uncancelled {
+    fn new() -> Self {
+        const PTHREAD_CANCEL_DISABLE: c_int = 1;
+        let mut before = 0;
+        // SAFETY: a state that there is, and a place for the one before.
+        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut before) };
+        Self(before)
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        // SAFETY: the state of before, which nobody wants to know.
+        unsafe { pthread_setcancelstate(self.0, ptr::null_mut()) };
     }
 }
 
@@ -330,6 +380,20 @@ mod tests {
         drop(kept);
         // SAFETY: as above.
         assert_eq!(unsafe { *errno() }, libc::ENOENT);
+    }
+
+    #[test]
+    fn no_thread_is_cancelled_inside_the_module_and_any_is_outside() {
+        let mut state = -1;
+        {
+            let _uncancelled = Uncancelled::new();
+            // SAFETY: the state that it is in, and a place for it.
+            unsafe { pthread_setcancelstate(1, &raw mut state) };
+            assert_eq!(state, 1, "PTHREAD_CANCEL_DISABLE");
+        }
+        // SAFETY: as above.
+        unsafe { pthread_setcancelstate(0, &raw mut state) };
+        assert_eq!(state, 0, "PTHREAD_CANCEL_ENABLE");
     }
 
     #[test]

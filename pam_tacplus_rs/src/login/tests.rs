@@ -1,3 +1,4 @@
+use tacacs_common::dialogues::Dialogues;
 use tacacs_common::packet::AuthenStatus::{self, Error, Fail, GetData, GetPass, GetUser, Pass};
 use tacacs_common::packet::{Action, AuthenService, AuthenType};
 
@@ -194,6 +195,63 @@ fn the_stacks_password_answers_the_first_question_for_a_password_and_no_other() 
 }
 
 #[test]
+fn with_a_prompt_of_its_own_the_host_asks_for_the_password_before_it_asks_a_server() {
+    for (word, global) in [("prompt=PIN:_", ""), ("debug", "prompt = PIN:_")] {
+        let server = Server::start(&[
+            Say::Hidden(GetPass, "Password: "),
+            Say::Hidden(GetData, "Code: "),
+            Say::Authen(Pass, ""),
+        ]);
+        let global = format!("login = ascii\n{global}");
+        let mut host = Host::new(&[server.address], &global)
+            .words(&[word])
+            .answers(&["pw1", "123456"]);
+        assert_eq!(login(&mut host), End::Pass, "{}", host.log());
+        let asked = ["PIN: ", "Code: "].map(|prompt| (false, prompt.to_owned()));
+        assert_eq!(host.handle.asked, asked);
+        assert_eq!(host.handle.password.as_deref(), Some(&b"pw1"[..]));
+        assert!(matches!(&server.seen()[1], Seen::Continue { user_msg, .. } if user_msg == "pw1"));
+
+        // Who does not answer lets no connection wait.
+        let server = Server::start(&[Say::Hidden(GetPass, "Password: ")]);
+        let mut host = Host::new(&[server.address], &global).words(&[word]);
+        assert_eq!(login(&mut host), End::NoAnswer);
+        assert_eq!(server.connections(), 0);
+    }
+}
+
+#[test]
+fn a_login_that_finds_no_room_for_its_dialogue_is_refused_and_asks_no_server() {
+    let server = Server::start(&[Say::Hidden(GetPass, ""), Say::Authen(Pass, "")]);
+    let key = server.address.to_string();
+    let mut host =
+        Host::new(&[server.address], "login = ascii\ndialogues = 2").answers(&["pw", "pw"]);
+    let dialogues = Dialogues::new(&host.site.dialogues, 2);
+    let su = dialogues.enter(&key, true).unwrap().unwrap();
+
+    host.site.setuid = true;
+    assert_eq!(login(&mut host), End::Refused);
+    assert!(
+        host.log().contains("as many dialogues wait there"),
+        "{}",
+        host.log()
+    );
+    assert_eq!(server.connections(), 0);
+    // Logins have slots that no caller of su can keep.
+    host.site.setuid = false;
+    assert_eq!(login(&mut host), End::Pass, "{}", host.log());
+
+    let login_s = dialogues.enter(&key, false).unwrap().unwrap();
+    assert_eq!(login(&mut host), End::Refused);
+    drop((su, login_s));
+    std::fs::remove_dir_all(&host.site.dialogues).unwrap();
+    std::fs::write(&host.site.dialogues, "").unwrap();
+    assert_eq!(login(&mut host), End::Refused);
+    assert!(host.log().contains("cannot be counted"), "{}", host.log());
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
 fn endless_questions_end() {
     let script: Vec<Say> = std::iter::repeat_n(Say::Hidden(GetData, "again"), 100).collect();
     let server = Server::start(&script);
@@ -226,6 +284,14 @@ fn without_an_answer_from_any_server_the_configuration_says_how_it_goes_on() {
     for (policy, verdict) in [
         ("ignore", "the rest of the stack decides"),
         ("deny", "refused (unreachable = deny)"),
+        (
+            "users",
+            "refused (unreachable = users, and fallback_users does not name the user)",
+        ),
+        (
+            "users\nfallback_users = alice",
+            "the host decides, for fallback_users names the user",
+        ),
     ] {
         let mut host =
             Host::new(&[Server::nowhere()], &format!("unreachable = {policy}")).answers(&["pw"]);
@@ -241,9 +307,13 @@ fn a_code_is_not_sent_to_a_second_server() {
     let second = Server::start(&[Say::Hidden(GetPass, ""), Say::Authen(Pass, "")]);
     let mut host =
         Host::new(&[first.address, second.address], "login = ascii").answers(&["123456", "123456"]);
-    let end = login(&mut host);
-    assert!(is_unreachable(end), "{end:?}");
+    assert_eq!(login(&mut host), End::Refused, "{}", host.log());
     assert_eq!(second.connections(), 0);
+    assert!(
+        host.log().contains("the dialogue broke off: "),
+        "{}",
+        host.log()
+    );
 }
 
 #[test]
@@ -292,6 +362,89 @@ fn those_who_are_not_tacacs_users_are_not_asked_about() {
     let mut host = Host::new(&[server.address], "skip_services = cron sshd").answers(&["pw"]);
     assert_eq!(login(&mut host), End::Ignored);
     assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn one_line_a_login_says_who_was_passed_over_and_why() {
+    for (mode, user, line) in [
+        (
+            "local",
+            "guest",
+            "'guest' from 192.0.2.7 is listed in exclude_users",
+        ),
+        (
+            "local",
+            "bob",
+            "somebody from 192.0.2.7, whose name is not in /etc/passwd, as mode = local wants; it is not logged, for it may be a mistyped password",
+        ),
+        ("unique", "alice", "'alice' from 192.0.2.7 is a local user"),
+        (
+            "unique",
+            "corr3ct\nHorse",
+            "somebody from 192.0.2.7, whose name is not a name that this host gives to users; it is not logged, for it may be a mistyped password",
+        ),
+    ] {
+        let mut host = in_mode(mode, user);
+        assert_eq!(login(&mut host), End::Ignored);
+        assert_eq!(host.log(), format!("Info: passed over: {line}\n"));
+        host.run(Phase::Account, crate::account::authorize);
+        host.run(Phase::Session, crate::session::open);
+        assert_eq!(host.log().lines().count(), 1, "{}", host.log());
+
+        // A login with a key begins with acct_mgmt.
+        let mut host = in_mode(mode, user);
+        host.run(Phase::Account, crate::account::authorize);
+        host.run(Phase::Session, crate::session::open);
+        assert_eq!(host.log(), format!("Info: passed over: {line}\n"));
+    }
+}
+
+fn in_mode(mode: &str, user: &str) -> Host {
+    let mut host = Host::new(&[Server::nowhere()], "exclude_users = guest");
+    let conf = std::fs::read_to_string(&host.site.conf).unwrap();
+    host.conf(&conf.replace("mode = local", &format!("mode = {mode}")));
+    host.handle.user = user.to_owned();
+    host
+}
+
+#[test]
+fn the_jobs_of_a_skipped_service_and_root_write_no_line_each() {
+    for (user, conf) in [("guest", "skip_services = sshd"), ("root", "")] {
+        let mut host = Host::new(
+            &[Server::nowhere()],
+            &format!("exclude_users = guest\n{conf}"),
+        );
+        host.handle.user = user.to_owned();
+        assert_eq!(login(&mut host), End::Ignored, "{}", host.log());
+        assert_eq!(
+            host.run(Phase::Account, crate::account::authorize),
+            End::Ignored
+        );
+        assert_eq!(host.log(), "", "{user}");
+    }
+}
+
+#[test]
+fn whoever_is_refused_is_refused_after_the_same_wait() {
+    let two_seconds = Some(std::time::Duration::from_secs(2));
+    for (user, global, answer, end) in [
+        ("alice", "", "wrong", End::Refused),
+        ("alice", "", "", End::Refused),
+        ("root", "", "wrong", End::Ignored),
+        ("nosuchuser", "", "wrong", End::Ignored),
+        ("alice", "tiemout = 5", "wrong", End::Misconfigured),
+        ("alice", "skip_services = sshd", "wrong", End::Ignored),
+    ] {
+        for word in ["debug", "nodelay"] {
+            let server = Server::start(&[Say::Authen(Fail, "")]);
+            let mut host = Host::new(&[server.address], global).words(&[word]);
+            host.handle.user = user.to_owned();
+            host.handle.answers = [answer].into();
+            assert_eq!(login(&mut host), end, "{user} {global}");
+            let wait = two_seconds.filter(|_| word != "nodelay");
+            assert_eq!(host.handle.delay, wait, "{user} {global} {word}");
+        }
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn session() -> Session {
             boot: Duration::from_millis(5_500),
         },
         audit: None,
-        pid: std::process::id(),
+        pid: 7,
     }
 }
 
@@ -146,4 +146,39 @@ fn old_records_of_sessions_without_a_process_go_when_there_are_many() {
         .collect();
     left.sort_unstable();
     assert_eq!(left, ["1", "100", "2", "notes"]);
+}
+
+#[test]
+fn notes_for_processes_that_are_gone_go_with_the_old_records() {
+    let host = host("100", "1001");
+    let processes = host.site.proc.parent().unwrap();
+    fs::create_dir(processes.join("7000")).unwrap();
+    fs::create_dir_all(&host.site.sessions).unwrap();
+    fs::set_permissions(
+        host.site.sessions.parent().unwrap(),
+        fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    fs::set_permissions(&host.site.sessions, fs::Permissions::from_mode(0o755)).unwrap();
+    for pid in 7000..7000 + MANY {
+        fs::write(host.site.sessions.join(format!("closed.{pid}.ab")), "").unwrap();
+    }
+    create(&host.site, &session(), Some(1001)).unwrap();
+    let mut left: Vec<_> = fs::read_dir(&host.site.sessions)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort_unstable();
+    assert_eq!(left, ["100", "closed.7000.ab"]);
+}
+
+#[test]
+fn what_a_killed_login_left_half_written_goes_with_the_next_record() {
+    let host = host("42", "1001");
+    create(&host.site, &session(), Some(1001)).unwrap();
+    let half = host.site.sessions.join(".41.0123456789abcdef");
+    fs::write(&half, "user=al").unwrap();
+    host.audit("43", "1001");
+    create(&host.site, &session(), Some(1001)).unwrap();
+    assert!(!half.exists());
 }

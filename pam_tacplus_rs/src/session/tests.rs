@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use tacacs_common::packet::AcctStatus::{Error, Success};
-use tacacs_common::packet::{AcctRecord, AuthenStatus, AuthorStatus};
+use tacacs_common::packet::{
+    AcctRecord, AuthenMethod, AuthenStatus, AuthenType, AuthorStatus, PrivLvl,
+};
 use tacacs_common::spool::{Limits, Spool};
 
 use super::{Session, abandon, close, open};
@@ -173,8 +175,8 @@ fn who_may_be_stopped_by_its_user_leaves_it_to_a_login_to_deliver_what_waits() {
 #[test]
 fn a_start_that_is_nowhere_refuses_the_session_only_if_it_has_to_be_somewhere() {
     for (required, ended) in [
-        ("no", End::Lost { required: false }),
-        ("yes", End::Lost { required: true }),
+        ("no", End::Lost { refused: false }),
+        ("yes", End::Lost { refused: true }),
     ] {
         let mut host = Host::new(&[Server::nowhere()], &format!("acct_required = {required}"));
         // A spool that cannot be: its place is taken by a file.
@@ -291,4 +293,120 @@ fn a_session_that_another_process_closed_is_not_closed_twice() {
     host.memory.session = ours;
     assert_eq!(abandon(std::mem::take(&mut host.memory), &host.site), None);
     assert_eq!((server.seen().len(), pending(&host)), (2, 0));
+}
+
+/// Fills a spool up to this number of records of these users, in turns: one file for
+/// each of them has as many names as it takes.
+fn fill(host: &Host, caller: Option<u32>, users: &[String], count: u64) {
+    let spool = Spool::open(&host.site.spool, Limits::default())
+        .unwrap()
+        .called_by(caller);
+    for user in users {
+        spool.append(&about(user), 1_700_000_000).unwrap();
+    }
+    let names: Vec<String> = spool.list().unwrap().into_iter().map(|l| l.name).collect();
+    for number in names.len() as u64 + 1..=count {
+        let name = &names[usize::try_from(number - 1).unwrap() % names.len()];
+        let more = format!("{number:020}{}", &name[20..]);
+        std::fs::hard_link(host.site.spool.join(name), host.site.spool.join(more)).unwrap();
+    }
+}
+
+/// A record about this user.
+fn about(user: &str) -> Vec<u8> {
+    let session = Session {
+        task_id: "0123456789abcdef".to_owned(),
+        user: user.to_owned(),
+        port: "ssh".to_owned(),
+        rem_addr: String::new(),
+        service: "shell".to_owned(),
+        protocol: None,
+        authen_method: AuthenMethod::TacacsPlus,
+        authen_type: AuthenType::Pap,
+        priv_lvl: PrivLvl::USER,
+        start: Now {
+            unix: 1_700_000_000,
+            boot: Duration::ZERO,
+        },
+        audit: None,
+        pid: 7,
+    };
+    session.body(AcctRecord::Start, session.start).unwrap()
+}
+
+fn users(count: u32) -> Vec<String> {
+    (0..count).map(|n| format!("user{n}")).collect()
+}
+
+#[test]
+fn a_full_spool_is_delivered_by_logins_again_and_keeps_its_order() {
+    const EACH: usize = 20;
+    let server = Server::single_connect(&vec![Say::Acct(Success); 5 * EACH]);
+    let mut host = Host::new(&[server.address], "");
+    fill(&host, None, &users(20), 10_000);
+    for login in 1..=5 {
+        host.memory = Memory::default();
+        assert_eq!(begin(&mut host), End::Pass, "{}", host.log());
+        assert_eq!(server.seen().len(), login * EACH, "{}", host.log());
+        assert_eq!(pending(&host), 10_000 - (login * EACH - login) as u64);
+    }
+    let names: Vec<String> = server
+        .seen()
+        .into_iter()
+        .map(|seen| match seen {
+            Seen::Acct { user, .. } => user,
+            other => panic!("no record: {other:?}"),
+        })
+        .collect();
+    let in_turns = (0..).map(|turn| format!("user{}", turn % 20));
+    assert!(names.iter().cloned().eq(in_turns.take(100)), "{names:?}");
+}
+
+#[test]
+fn a_setuid_program_whose_caller_has_used_up_a_share_is_refused() {
+    let mut host = Host::new(&[Server::nowhere()], "");
+    host.site.setuid = true;
+    host.site.caller = Some(1000);
+    fill(&host, Some(1000), &users(10), 500);
+    assert_eq!(begin(&mut host), End::Lost { refused: true });
+    let told = "this user's caller started, and no more may; refused, for this may be the doing";
+    assert!(host.log().contains(told), "{}", host.log());
+    assert!(host.memory.session.is_none());
+    // It is nobody else's.
+    host.site.caller = Some(1001);
+    assert_eq!(begin(&mut host), End::Pass, "{}", host.log());
+}
+
+#[test]
+fn a_broken_spool_alone_refuses_no_setuid_program() {
+    // Who is to repair it may need sudo.
+    let mut host = Host::new(&[Server::nowhere()], "");
+    host.site.setuid = true;
+    std::fs::write(host.site.spool.parent().unwrap(), "").unwrap();
+    assert_eq!(begin(&mut host), End::Lost { refused: false });
+}
+
+#[test]
+fn a_copy_of_the_process_that_closed_the_session_leaves_its_opener_no_second_stop() {
+    for closes in [true, false] {
+        let server = Server::start(&[Say::Acct(Success), Say::Acct(Success), Say::Acct(Success)]);
+        let mut host = Host::new(&[server.address], "");
+        assert_eq!(begin(&mut host), End::Pass, "{}", host.log());
+        let opened = host.memory.session.clone();
+
+        host.site.pid = 8;
+        assert_eq!(end(&mut host), End::Pass, "{}", host.log());
+        assert_eq!(server.seen().len(), 2);
+
+        host.site.pid = 7;
+        host.memory.session = opened;
+        if closes {
+            assert_eq!(end(&mut host), End::Pass);
+        } else {
+            assert_eq!(abandon(std::mem::take(&mut host.memory), &host.site), None);
+        }
+        assert_eq!((server.seen().len(), pending(&host)), (2, 0));
+        let left = std::fs::read_dir(&host.site.sessions).unwrap().count();
+        assert_eq!(left, 0, "nothing of it is left");
+    }
 }

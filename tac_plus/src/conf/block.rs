@@ -3,10 +3,10 @@
 //! Owns the guess that a word means a brace is missing before it. A name that may be
 //! part of a secret is never repeated.
 
-use super::lexer::{Kind, Token};
+use super::lexer::{Expect, Kind, Token};
 use super::parser::Parser;
 use super::profile;
-use super::top::{TOP_LEVEL, WITHOUT_EFFECT};
+use super::top::{LIMITS, TLS, TOP_LEVEL, WITHOUT_EFFECT};
 use crate::policy::draft::Place;
 
 /// The open blocks, the innermost last.
@@ -50,11 +50,47 @@ impl Parser<'_> {
         self.blocks.braced = Some(place.start);
     }
 
-    /// The hint about a word that belongs outside the innermost block.
+    /// The hint about a word that belongs outside the innermost block, by itself and by
+    /// what follows it.
     pub(super) fn missing_brace(&self, token: &Token) -> Option<String> {
-        let is_outer =
-            token.kind == Kind::Word && is_outer(&token.text, self.blocks.open.len() > 1);
+        let is_outer = token.kind == Kind::Word
+            && is_outer(&token.text, self.blocks.open.len() > 1)
+            && self.goes_on_as_outside(token);
         is_outer.then(|| self.unclosed(&format!("'{}'", String::from_utf8_lossy(&token.text))))?
+    }
+
+    /// Whether the words behind one that may stand outside are those that it needs there.
+    fn goes_on_as_outside(&self, token: &Token) -> bool {
+        let mut at = token.place.end;
+        let mut next = || {
+            let token = self.token_at(at, Expect::Name)?;
+            at = token.place.end;
+            Some(token)
+        };
+        let second: &[&str] = match token.text.as_slice() {
+            // Users and groups have one that is no block.
+            b"acl" => {
+                return [Kind::Equals, Kind::Word, Kind::Open]
+                    .iter()
+                    .all(|expected| {
+                        next().is_some_and(|found| match found.kind {
+                            Kind::Quoted => *expected == Kind::Word,
+                            kind => kind == *expected,
+                        })
+                    });
+            }
+            b"accounting" => &["file", "format", "sync", "syslog", "syslog;"],
+            b"callout" => &["shell", "timeout"],
+            b"default" => &["authentication", "service"],
+            b"limit" => LIMITS,
+            b"log" => &["format"],
+            b"pam" => &["service"],
+            b"password" => &["change"],
+            b"tls" => TLS,
+            b"weak" => &["keys"],
+            _ => return true,
+        };
+        next().is_some_and(|found| second.iter().any(|word| word.as_bytes() == found.text))
     }
 
     /// The hint about a brace that opens a block where none can be, if the words before
@@ -91,6 +127,11 @@ impl Parser<'_> {
         }
         Some(hint)
     }
+}
+
+/// Whether a word is one of the language, wherever it may stand.
+pub(super) fn is_known(word: &[u8]) -> bool {
+    is_outer(word, true)
 }
 
 /// Whether a word is a directive of the top level, or of the block around an inner one.

@@ -11,6 +11,30 @@ use super::lexer::{Expect, Kind, Token};
 use super::parser::{Parser, file_name};
 use crate::policy::draft::{At, Credential, Place, Problem};
 
+/// The kinds of password that may stand here, and which of them a word of other servers
+/// means.
+fn kinds(what: &str, no_password: bool, word: &[u8]) -> String {
+    let mut known = vec!["cleartext \"...\""];
+    if !matches!(what, "chap" | "ms-chap" | "arap" | "opap") {
+        known.extend(["des \"$6$...\"", "file PATH"]);
+        if what != "enable" {
+            known.push("PAM");
+        }
+    }
+    if no_password {
+        known.push("nopassword");
+    }
+    let known = format!("{what} = {}", known.join(" | "));
+    match word.to_ascii_lowercase().as_slice() {
+        b"pam" => format!("{known}; PAM in capitals"),
+        b"crypt" | b"md5" | b"sha256" | b"sha512" => {
+            format!("{known}; 'des' takes every format of crypt(3)")
+        }
+        b"mavis" => format!("{known}; mavis belongs to tac_plus-ng, another language"),
+        _ => known,
+    }
+}
+
 /// A string that crypt(3) gives for no password.
 const NOBODYS: &[u8] = b"*";
 
@@ -72,7 +96,7 @@ impl Parser<'_> {
                     kind.place,
                     format!("'{what} =' must be followed by the kind of password"),
                 )
-                .hint(format!("{what} = cleartext \"...\"")));
+                .hint(kinds(what, no_password, &kind.text)));
             }
         };
         Ok(At {

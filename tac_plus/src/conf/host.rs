@@ -7,13 +7,15 @@ use std::net::IpAddr;
 
 use super::lexer::Token;
 use super::parser::{Parser, set};
-use crate::policy::draft::{At, Date, Host, Key, Lenient, Network, Problem, TlsName};
+use crate::policy::draft::{At, Date, Host, Key, Lenient, Network, Place, Problem, TlsName};
 
-pub(super) const BODY: &[&str] = &["enable", "key", "lenient", "name", "prompt", "tls", "warn"];
+pub(super) const BODY: &[&str] = &[
+    "enable", "key", "lenient", "name", "nameless", "prompt", "tls", "warn",
+];
 
 impl Parser<'_> {
-    /// `= ADDRESS { ... }`; nothing for a host by name, which is no client here.
-    pub(super) fn host(&mut self) -> Result<Option<Host>, Problem> {
+    /// `= ADDRESS { ... }`; only the place of a host by name, which is no client here.
+    pub(super) fn host(&mut self) -> Result<Result<Host, Place>, Problem> {
         let name = self.named_block("host")?;
         let text = String::from_utf8_lossy(&name.value).into_owned();
         let network = network(&text).map_err(|error| {
@@ -28,6 +30,7 @@ impl Parser<'_> {
             keys: Vec::new(),
             prompt: None,
             enable: None,
+            ask_enable_name: false,
             lenient: Lenient::default(),
             tls_names: Vec::new(),
         };
@@ -44,7 +47,7 @@ impl Parser<'_> {
                 .hint("write its address: whoever answers for the name service could pose as it"),
             );
         }
-        Ok(network.map(|_| host))
+        Ok(network.map(|_| host).ok_or(name.place))
     }
 
     fn host_statement(&mut self, keyword: &Token, host: &mut Host) -> Result<(), Problem> {
@@ -81,17 +84,25 @@ impl Parser<'_> {
                 set(&mut host.enable, enable, keyword, "enable")
             }
             b"lenient" => {
-                match self.choice(&["minor-version", "empty-arg", "ascii-start-password"])? {
-                    "minor-version" => host.lenient.minor_version = true,
-                    "empty-arg" => host.lenient.empty_arg = true,
-                    _ => host.lenient.ascii_start_password = true,
-                }
+                host.lenient.forgive(self.choice(&Lenient::WORDS)?);
+                Ok(())
+            }
+            b"nameless" => {
+                self.second(keyword, &["enable"])?;
+                host.ask_enable_name = self.choice(&["ask", "allow"])? == "ask";
                 Ok(())
             }
             b"tls" => {
                 let name = self.tls_name()?;
                 host.tls_names.push(name);
                 Ok(())
+            }
+            b"acl" | b"enableacl" => {
+                let problem = self.unknown(keyword, "word in a host", BODY);
+                Err(match self.missing_brace(keyword) {
+                    Some(_) => problem,
+                    None => problem.hint("an acl is named by users and groups: it says from which hosts they may ask"),
+                })
             }
             _ => Err(self.unknown(keyword, "word in a host", BODY)),
         }

@@ -27,14 +27,16 @@ mod source;
 mod tests;
 mod top;
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use source::Error;
 
 use crate::policy::Policy;
-use crate::policy::draft::Draft;
+use crate::policy::draft::{At, Credential, Draft};
 
 /// A configuration that loaded.
 pub struct Loaded {
@@ -42,6 +44,8 @@ pub struct Loaded {
     pub policy: Policy,
     /// What the operator should know.
     pub warnings: Vec<String>,
+    /// Password files, and by whom and in which line each is named first.
+    pub(crate) password_files: HashMap<PathBuf, String>,
 }
 
 /// Reads and compiles a file.
@@ -56,17 +60,16 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
     Ok(loaded)
 }
 
-/// Checks a file and gives back what it says without secrets, and the warnings:
-/// `tac_plus -P`.
+/// As [`load`], and what the file says without its secrets.
 ///
 /// # Errors
 ///
 /// As [`load`].
-pub fn check(path: &Path) -> Result<(String, Vec<String>), Error> {
+pub fn check(path: &Path) -> Result<(String, Loaded), Error> {
     let (text, warning) = read(path)?;
     let (mut loaded, draft) = translate(path, text)?;
     loaded.warnings.extend(warning);
-    Ok((print::normalised(&draft), loaded.warnings))
+    Ok((print::normalised(&draft), loaded))
 }
 
 /// Compiles a text; `path` is only for messages.
@@ -114,5 +117,39 @@ fn translate(path: &Path, text: Vec<u8>) -> Result<(Loaded, Draft), Error> {
         .into_iter()
         .map(|problem| source.warning(problem))
         .collect();
-    Ok((Loaded { policy, warnings }, draft))
+    let loaded = Loaded {
+        policy,
+        warnings,
+        password_files: password_files(path, &draft, &source),
+    };
+    Ok((loaded, draft))
+}
+
+/// Password files, each with the first who names it.
+fn password_files(path: &Path, draft: &Draft, source: &source::Source) -> HashMap<PathBuf, String> {
+    let mut files = HashMap::new();
+    let mut add = |what: &str, name: &[u8], at: &At<Arc<Credential>>| {
+        if let Credential::File(file) = at.value.as_ref() {
+            files.entry(file.clone()).or_insert_with(|| {
+                let (path, line) = (path.display(), source.line_number(at.place.start));
+                let name = String::from_utf8_lossy(name);
+                format!("{path}:{line}: {what} '{}'", name.escape_debug())
+            });
+        }
+    };
+    if let Some(at) = &draft.default_authentication {
+        add("default", b"authentication", at);
+    }
+    for host in &draft.hosts {
+        let name = host.network.value.to_string();
+        let enable = host.enable.iter();
+        enable.for_each(|at| add("host", name.as_bytes(), at));
+    }
+    for (what, profiles) in [("group", &draft.groups), ("user", &draft.users)] {
+        for profile in profiles {
+            let own = profile.credentials.typed().into_iter().flatten();
+            own.for_each(|at| add(what, &profile.name.value, at));
+        }
+    }
+    files
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tacacs_common::secret::Secret;
 
-use super::block::Blocks;
+use super::block::{self, Blocks};
 use super::lexer::{self, Braces, Expect, Kind, Token};
 use super::source::Source;
 use crate::policy::draft::{At, Permission, Place, Problem};
@@ -55,6 +55,12 @@ impl Parser<'_> {
             return Err(self.unexpected(&token, what));
         }
         self.source.hide(token.place);
+        if token.kind == Kind::Word && self.source.text().get(token.place.end) == Some(&b'=') {
+            return Err(
+                Problem::new(token.place, "this word ends where its '=' stands")
+                    .hint("put the whole of it in double quotes"),
+            );
+        }
         if token.kind == Kind::Word && token.text.ends_with(b"}") {
             self.kept_brace(token.place);
             self.warnings.push(
@@ -151,7 +157,38 @@ impl Parser<'_> {
     pub(super) fn next(&mut self, expect: Expect) -> Result<Token, Problem> {
         let token = self.peek(expect)?;
         self.at = token.place.end;
+        self.mind_odd_ends(&token);
         Ok(token)
+    }
+
+    /// Warns of what came with a word from elsewhere and is now part of it.
+    fn mind_odd_ends(&mut self, token: &Token) {
+        let text = token.text.as_slice();
+        let is_marked = |text: &[u8]| {
+            let text = String::from_utf8_lossy(text);
+            let quotes = ['\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}', '\u{201e}'];
+            text.starts_with(quotes) || text.ends_with(quotes)
+        };
+        let (what, hint) = match token.kind {
+            // The original's own manual page ends this one so.
+            Kind::Word if text == b"syslog;" => return,
+            Kind::Word if text.ends_with(b";") => (
+                "the semicolon at its end is part of this word",
+                "nothing ends a line here; if it is meant, put the word in double quotes",
+            ),
+            Kind::Word if is_marked(text) => (
+                "the quotation marks are part of this word",
+                "only \" quotes here",
+            ),
+            _ => return,
+        };
+        let problem = Problem::new(token.place, what).hint(hint);
+        self.warnings.push(problem);
+    }
+
+    /// The token at some place, if there is one.
+    pub(super) fn token_at(&self, at: usize, expect: Expect) -> Option<Token> {
+        lexer::token(self.source.text(), at, expect, self.braces).ok()
     }
 
     pub(super) fn peek(&mut self, expect: Expect) -> Result<Token, Problem> {
@@ -182,6 +219,7 @@ impl Parser<'_> {
         let word = String::from_utf8_lossy(&token.text).into_owned();
         let hint = self
             .missing_brace(token)
+            .or_else(|| elsewhere(&word).map(str::to_owned))
             .unwrap_or_else(|| match nearest(&word, known) {
                 Some(near) => format!("did you mean '{near}'?"),
                 None => format!("known here: {}", known.join(" ")),
@@ -196,7 +234,11 @@ impl Parser<'_> {
         if token.kind == Kind::Quoted {
             self.source.hide(token.place);
         }
-        if is_text && self.source.follows_secret(token.place.start) {
+        let is_keyword = || block::is_known(&token.text);
+        if is_text
+            && self.source.follows_secret(token.place.start)
+            && !(self.source.follows_quoted_secret(token.place.start) && is_keyword())
+        {
             self.source.hide(token.place);
             return None;
         }
@@ -250,6 +292,20 @@ pub(super) fn with_hint(problem: Problem, hint: Option<String>) -> Problem {
 fn after_secret(place: Place) -> Problem {
     Problem::new(place, "unexpected word on the line of a secret")
         .hint("a secret with blanks, '=' or '#' must stand in double quotes")
+}
+
+/// What a word means that other servers' files have.
+fn elsewhere(word: &str) -> Option<&'static str> {
+    match word {
+        "id" | "spawnd" | "mavis" | "device" | "profile" | "ruleset" | "realm" | "net" => Some(
+            "this looks like a file of tac_plus-ng, which is another language: see tac_plus.conf(5) \
+             for this one",
+        ),
+        "password" => {
+            Some("passwords are called login, pap, chap, ms-chap, global and enable here")
+        }
+        _ => None,
+    }
 }
 
 /// The known word at most two edits away.

@@ -21,6 +21,9 @@ pub(super) fn normalised(draft: &Draft) -> String {
     if let Some(credential) = draft.default_authentication.as_deref_credential() {
         out.credential(0, "default authentication", Some(credential));
     }
+    for word in draft.lenient.words() {
+        out.value("lenient", word);
+    }
     out.settings(&draft.settings);
     out.tls(&draft.settings.tls);
     for acl in &draft.acls {
@@ -156,15 +159,11 @@ impl Out {
         for name in &host.tls_names {
             self.line(1, &format!("tls name = {}", name.value));
         }
-        let lenient = &host.lenient;
-        for (said, what) in [
-            (lenient.minor_version, "minor-version"),
-            (lenient.empty_arg, "empty-arg"),
-            (lenient.ascii_start_password, "ascii-start-password"),
-        ] {
-            if said {
-                self.line(1, &format!("lenient = {what}"));
-            }
+        for word in host.lenient.words() {
+            self.line(1, &format!("lenient = {word}"));
+        }
+        if host.ask_enable_name {
+            self.line(1, "nameless enable = ask");
         }
         self.text("prompt", host.prompt.as_ref());
         self.credential(1, "enable", host.enable.as_deref_credential());

@@ -6,7 +6,7 @@
 use tacacs_common::packet::Argument;
 
 use super::lexer::{Expect, Kind, Token};
-use super::parser::{Parser, permission, set, with_hint};
+use super::parser::{Parser, permission, set};
 use crate::policy::draft::{
     At, Attribute, Command, Date, Permission, Place, Problem, Profile, Rule, Service, ServiceName,
 };
@@ -174,9 +174,10 @@ impl Parser<'_> {
         let what = self.next(Expect::Name)?;
         if what.text != b"service" {
             let problem = self.unexpected(&what, "'service' after 'default'");
-            let is_outer = what.text == b"authentication";
-            let hint = is_outer.then(|| self.missing_brace(keyword)).flatten();
-            return Err(with_hint(problem, hint));
+            let hint = self.missing_brace(keyword).unwrap_or_else(|| {
+                "'default service = permit' is about services and commands alike".to_owned()
+            });
+            return Err(problem.hint(hint));
         }
         let value = self.permission_assignment()?;
         set(
@@ -206,11 +207,13 @@ impl Parser<'_> {
         if !matches!(token.kind, Kind::Word | Kind::Quoted) || token.text.is_empty() {
             return Err(self.unexpected(&token, "a service"));
         }
+        // As in the original, a string in quotes is a name, whatever it says.
+        let bare = token.kind == Kind::Word;
         let value = match token.text.as_slice() {
-            b"exec" => ServiceName::Exec,
-            b"slip" => ServiceName::Slip,
-            b"arap" => ServiceName::Arap,
-            b"ppp" => {
+            b"exec" if bare => ServiceName::Exec,
+            b"slip" if bare => ServiceName::Slip,
+            b"arap" if bare => ServiceName::Arap,
+            b"ppp" if bare => {
                 let keyword = self.next(Expect::Name)?;
                 if keyword.text != b"protocol" {
                     return Err(self
@@ -233,6 +236,16 @@ impl Parser<'_> {
                     "'shell' is called 'exec' in this file: this is never used",
                 )
                 .hint("service = exec"),
+            );
+        }
+        if !bare && matches!(token.text.as_slice(), b"exec" | b"slip" | b"arap" | b"ppp") {
+            let name = String::from_utf8_lossy(&token.text).into_owned();
+            self.warnings.push(
+                Problem::new(
+                    token.place,
+                    format!("in quotes this is another service than {name}"),
+                )
+                .hint(format!("service = {name}")),
             );
         }
         self.open()?;
@@ -273,23 +286,38 @@ impl Parser<'_> {
         if !matches!(name.kind, Kind::Word | Kind::Quoted) || name.text.is_empty() {
             return Err(self.unexpected(&name, "an argument's name"));
         }
-        if self.peek(Expect::Name)?.kind != Kind::Equals
-            && let Some(hint) = self.missing_brace(&name)
-        {
-            return Err(self.unexpected(&name, "an argument or '}'").hint(hint));
+        if self.peek(Expect::Name)?.kind != Kind::Equals {
+            let problem = self.unexpected(&name, "an argument or '}'");
+            if let Some(hint) = self.missing_brace(&name) {
+                return Err(problem.hint(hint));
+            }
+            if name.text == b"default" {
+                return Err(problem.hint(
+                    "'default attribute = permit' here, 'default service = permit' outside, for commands too",
+                ));
+            }
         }
         let value = self.assignment("an argument's value")?;
         let place = Place {
             start: name.place.start,
             end: value.place.end,
         };
-        let attribute = self.attribute(name.text, optional, value.value, place)?;
-        service.attributes.push(attribute);
+        let attribute = self.attribute(name.text, optional, value.value, place);
+        service.attributes.extend(attribute);
         Ok(())
     }
 
     fn command(&mut self) -> Result<Command, Problem> {
         let name = self.named_block("cmd")?;
+        if matches!(name.value.as_slice(), b"*" | b".*") {
+            self.warnings.push(
+                Problem::new(
+                    name.place,
+                    "the name of a command is no expression: this block is about one called so",
+                )
+                .hint("'default service = permit' is about all commands that have no block"),
+            );
+        }
         let mut rules = Vec::new();
         while let Some(keyword) = self.statement()? {
             let Some(permission) = permission(&keyword.text) else {
@@ -319,18 +347,25 @@ impl Parser<'_> {
     }
 
     /// An argument as it goes on the wire, where its first separator decides whatever
-    /// the name was meant to be.
+    /// the name was meant to be; nothing of one that has no name there.
     fn attribute(
         &mut self,
         name: Vec<u8>,
         optional: bool,
         value: Vec<u8>,
         place: Place,
-    ) -> Result<Attribute, Problem> {
-        let separator = if optional { b"*" } else { b"=" };
-        let wire = [name, separator.to_vec(), value].concat();
+    ) -> Option<Attribute> {
+        let mut wire = [name, b"=".to_vec(), value].concat();
+        // Of a name that holds one, the original turns this.
+        if optional && let Some(separator) = wire.iter_mut().find(|byte| **byte == b'=') {
+            *separator = b'*';
+        }
         let Some(argument) = Argument::parse(&wire) else {
-            return Err(Problem::new(place, "an argument needs a name"));
+            self.warnings.push(
+                Problem::new(place, "an argument without a name is never sent")
+                    .hint("NAME = VALUE, where the name holds neither '=' nor '*'"),
+            );
+            return None;
         };
         // RFC 8907 sections 3.7 and 6.1.
         let is_printable = wire.iter().all(|byte| (b' '..=b'~').contains(byte));
@@ -343,7 +378,7 @@ impl Parser<'_> {
                 .hint("an argument with its value is at most 255 bytes of printable US-ASCII"),
             );
         }
-        Ok(Attribute {
+        Some(Attribute {
             name: At {
                 value: argument.name.to_vec(),
                 place,

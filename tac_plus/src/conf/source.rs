@@ -97,6 +97,15 @@ impl Source {
                 .any(|secret| (line_start + 1..=at).contains(&secret.end))
     }
 
+    /// Whether the secret that a word follows on its line stood in quotes, so that the
+    /// word is no part of it.
+    pub(crate) fn follows_quoted_secret(&self, at: usize) -> bool {
+        let before = self.secrets.iter().rev().find(|secret| secret.end <= at);
+        before.is_some_and(|secret| {
+            self.text.get(secret.start) == Some(&b'"') && self.same_line(secret.start, at)
+        })
+    }
+
     /// The problem as an error that can be shown without the source.
     pub(crate) fn error(&self, problem: Problem) -> Error {
         let Place { start, end } = problem.place;

@@ -11,7 +11,7 @@ use super::block::Blocks;
 use super::lexer::{Braces, Expect, Kind, Token};
 use super::parser::{Parser, file_name, permission, set};
 use super::source::Source;
-use crate::policy::draft::{AccountingFormat, Acl, At, Credential, Draft, Problem, Rule};
+use crate::policy::draft::{AccountingFormat, Acl, At, Credential, Draft, Lenient, Problem, Rule};
 use crate::policy::throttle;
 
 pub(super) const TOP_LEVEL: &[&str] = &[
@@ -22,6 +22,7 @@ pub(super) const TOP_LEVEL: &[&str] = &[
     "group",
     "host",
     "key",
+    "lenient",
     "limit",
     "listen",
     "log",
@@ -122,8 +123,10 @@ impl Parser<'_> {
                 Ok(())
             }
             b"host" => {
-                let host = self.host()?;
-                draft.hosts.extend(host);
+                match self.host()? {
+                    Ok(host) => draft.hosts.push(host),
+                    Err(place) => draft.named_host = Some(place),
+                }
                 Ok(())
             }
             b"acl" => {
@@ -164,6 +167,7 @@ impl Parser<'_> {
                     _ => settings.callout_timeout = self.seconds()?,
                 }
             }
+            b"lenient" => draft.lenient.forgive(self.choice(&Lenient::WORDS)?),
             b"listen" => settings.listen.push(self.socket_address(49)?),
             b"limit" => self.limit(keyword, draft)?,
             b"log" => {
@@ -213,7 +217,7 @@ impl Parser<'_> {
         if authentication.text != b"authentication" {
             return Err(self.unexpected(&authentication, "'authentication' after 'default'"));
         }
-        let credential = self.credential(what, false)?;
+        let credential = self.default_credential(what)?;
         if !matches!(*credential.value, Credential::File(_)) {
             return Err(
                 Problem::new(credential.place, format!("'{what}' is by file only"))
@@ -221,6 +225,18 @@ impl Parser<'_> {
             );
         }
         set(&mut draft.default_authentication, credential, keyword, what)
+    }
+
+    /// Only a file stands for everybody; whoever means PAM has `DEFAULT` for it.
+    fn default_credential(
+        &mut self,
+        what: &str,
+    ) -> Result<At<std::sync::Arc<Credential>>, Problem> {
+        self.credential(what, false).map_err(|problem| {
+            problem.hint(
+                "default authentication = file /etc/passwd; for PAM: user = DEFAULT { login = PAM pap = PAM }",
+            )
+        })
     }
 
     fn accounting(&mut self, draft: &mut Draft) -> Result<(), Problem> {
@@ -285,12 +301,41 @@ impl Parser<'_> {
             let Some(permission) = permission(&keyword.text) else {
                 return Err(self.unknown(&keyword, "word in an acl", &["permit", "deny"]));
             };
+            let pattern = self.assignment("a regular expression")?;
+            self.mind_address(&pattern);
             rules.push(Rule {
                 permission,
-                pattern: self.assignment("a regular expression")?,
+                pattern,
             });
         }
         Ok(Acl { name, rules })
+    }
+
+    /// Warns where an address or a network stands for an expression.
+    fn mind_address(&mut self, pattern: &At<Vec<u8>>) {
+        let text = String::from_utf8_lossy(&pattern.value);
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, _)) => (address, true),
+            None => (&*text, false),
+        };
+        if address.parse::<IpAddr>().is_err() {
+            return;
+        }
+        let escaped = address.replace('.', "\\.");
+        let problem = if prefix {
+            Problem::new(
+                pattern.place,
+                "this is no network but an expression, and no address matches it",
+            )
+            .hint("as '^192\\.0\\.2\\.' for 192.0.2.0/24")
+        } else {
+            Problem::new(
+                pattern.place,
+                "this expression matches other addresses too, that only hold it",
+            )
+            .hint(format!("^{escaped}$"))
+        };
+        self.warnings.push(problem);
     }
 
     fn limit(&mut self, keyword: &Token, draft: &mut Draft) -> Result<(), Problem> {
@@ -334,7 +379,7 @@ impl Parser<'_> {
     }
 
     /// The word after a new directive's first one.
-    fn second(
+    pub(super) fn second(
         &mut self,
         keyword: &Token,
         known: &'static [&'static str],

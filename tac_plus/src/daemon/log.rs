@@ -74,13 +74,17 @@ impl Style {
 }
 
 impl Log {
-    /// A log in a file, or on standard error without one.
+    /// A log in a file, or on standard error without one and as long as it cannot be
+    /// opened.
     ///
     /// # Errors
     ///
-    /// If the file cannot be opened or no thread can be started.
+    /// If no thread can be started.
     pub fn start(path: Option<&Path>) -> io::Result<(Self, Writer)> {
-        let file = path.map(open).transpose()?;
+        let (file, trouble) = match path.map(open).transpose() {
+            Ok(file) => (file, None),
+            Err(error) => (None, path.map(|path| unopened(path, &error))),
+        };
         let shared = Arc::new(Shared::default());
         let mut printer = Printer {
             shared: Arc::clone(&shared),
@@ -97,7 +101,18 @@ impl Log {
                 printer.run();
                 drop(alive);
             })?;
-        Ok((Self(Arc::new(Handle(shared))), Writer(ended)))
+        let log = Self(Arc::new(Handle(shared)));
+        if let Some(trouble) = trouble {
+            log.line(trouble);
+        }
+        Ok((log, Writer(ended)))
+    }
+
+    /// Why a log could not be in this file, if it could not. Makes none.
+    #[must_use]
+    pub fn trouble(path: &Path) -> Option<String> {
+        let error = super::accounting::try_out(path).err()?;
+        Some(unopened(path, &error))
     }
 
     /// Logs a line, or several. Text from the network in it must be escaped already.
@@ -213,17 +228,34 @@ impl Printer {
             let line = format!("{lost} log lines were lost: nobody read them fast enough");
             self.add(text, &line);
         }
+        self.write(text);
+        if taken.reopen {
+            self.reopen();
+        }
+    }
+
+    /// One that cannot be opened leaves the lines where they go now.
+    fn reopen(&mut self) {
+        let Some(path) = &self.path else {
+            return;
+        };
+        match open(path) {
+            Ok(file) => self.file = Some(file),
+            Err(error) => {
+                let mut text = String::new();
+                let trouble = unopened(path, &error);
+                self.add(&mut text, &trouble);
+                self.write(&text);
+            }
+        }
+    }
+
+    fn write(&mut self, text: &str) {
         // There is nowhere to report that the log itself is gone.
         let _ = match &mut self.file {
             Some(file) => file.write_all(text.as_bytes()),
             None => io::stderr().write_all(text.as_bytes()),
         };
-        if taken.reopen
-            && let Some(path) = &self.path
-            && let Ok(file) = open(path)
-        {
-            self.file = Some(file);
-        }
     }
 
     fn add(&mut self, text: &mut String, line: &str) {
@@ -250,6 +282,11 @@ impl Waiting {
         let something = !self.lines.is_empty() || self.lost > 0 || self.style.is_some();
         !(something || self.reopen || self.closed)
     }
+}
+
+fn unopened(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    format!("the log {path} cannot be opened: {error}; lines go where they went before")
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -44,6 +44,17 @@ pub struct Setup {
 }
 
 impl Source {
+    /// What the file says without its secrets, and what the operator should know: what
+    /// [`Source::load`] would find, without serving it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::load`].
+    pub fn check(&self) -> Result<(String, Vec<String>), String> {
+        let (text, loaded) = conf::check(&self.path).map_err(|error| error.to_string())?;
+        Ok((text, self.try_out(loaded)?.warnings))
+    }
+
     /// Reads the file and tries what it asks for.
     ///
     /// # Errors
@@ -63,8 +74,8 @@ impl Source {
         let mut warnings = loaded.warnings;
         let settings = &loaded.policy.settings;
         let target = Target::of(settings);
-        target.check()?;
-        effects::try_out(&loaded.policy, &mut warnings)?;
+        warnings.extend(target.trouble());
+        effects::try_out(&loaded.policy, &loaded.password_files, &mut warnings);
         let endpoints = self.listening.endpoints(settings)?;
         let tls = Tls::load(&settings.tls, &mut warnings)?;
         if tls.is_some() && !endpoints.iter().any(|endpoint| endpoint.tls) {

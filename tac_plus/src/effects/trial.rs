@@ -1,13 +1,13 @@
 //! A configuration's files and programs, tried before it counts.
 //!
-//! Owns what is looked at, as the user that the daemon runs as. What no login could
-//! do without is an error; what the original would only notice later is a warning.
+//! Owns what is looked at, as the user that the daemon runs as. All of it is a warning:
+//! who needs something else is served without it, as by the original.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
@@ -20,17 +20,21 @@ use crate::policy::draft::Credential;
 /// Where Linux-PAM looks for services.
 const SERVICES: [&str; 3] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d"];
 
-/// Tries everything that logins and authorizations will need.
-///
-/// # Errors
-///
-/// The first thing that cannot be used.
-pub(crate) fn try_out(policy: &Policy, warnings: &mut Vec<String>) -> Result<(), String> {
+/// Tries everything that logins and authorizations will need. `named`: by whom password
+/// files are.
+pub(crate) fn try_out(
+    policy: &Policy,
+    named: &HashMap<PathBuf, String>,
+    warnings: &mut Vec<String>,
+) {
     let mut files = HashSet::new();
     let mut pam = false;
     for credential in policy.credentials() {
         match credential {
-            Credential::File(path) if files.insert(path) => try_file(policy, path, warnings)?,
+            Credential::File(path) if files.insert(path) => {
+                let by = named.get(path).map_or("", String::as_str);
+                warnings.extend(try_file(policy, path).map(|trouble| format!("{by}: {trouble}")));
+            }
             Credential::Pam => pam = true,
             _ => {}
         }
@@ -45,54 +49,78 @@ pub(crate) fn try_out(policy: &Policy, warnings: &mut Vec<String>) -> Result<(),
             "PAM has no service '{service}', so '/etc/pam.d/other' decides about its users"
         ));
     }
-    let mut programs = HashSet::new();
+    let mut tried = HashSet::new();
     for callout in policy.callouts() {
-        if let Some(name) = program_of(callout)
-            && programs.insert(name)
-            && !program::can_start(Path::new(OsStr::from_bytes(name)))
+        let mut words = plain_words(callout).into_iter();
+        if let (Callout::Words(_), Some(name)) = (callout, words.next())
+            && tried.insert(name)
+            && !program::can_start(path_of(name))
         {
             warnings.push(format!(
                 "program '{}' cannot be started, so who depends on it is not authorized",
                 Word(name)
             ));
         }
+        // What a program is told to read is there, or whoever it is asked about is at its mercy.
+        for name in words.filter(|word| word.starts_with(b"/")) {
+            if tried.insert(name)
+                && let Err(error) = accessat(CWD, path_of(name), Access::READ_OK, AtFlags::EACCESS)
+            {
+                warnings.push(format!(
+                    "'{}', which a program is started with, cannot be read: {error}",
+                    Word(name)
+                ));
+            }
+        }
     }
-    Ok(())
 }
 
-fn try_file(policy: &Policy, path: &Path, warnings: &mut Vec<String>) -> Result<(), String> {
+/// What is wrong with a password file, if anything is.
+fn try_file(policy: &Policy, path: &Path) -> Option<String> {
     let shown = path.display();
-    let unreadable = |(path, error): (&Path, std::io::Error)| {
-        format!("password file {} cannot be read: {error}", path.display())
-    };
-    passwd::try_read(path).map_err(unreadable)?;
-    if passwd::is_the_hosts(path) {
-        return Ok(());
-    }
-    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
-    if mode & 0o004 != 0 {
-        warnings.push(format!(
-            "password file {shown} can be read by everybody on this host: chmod o= it"
+    if let Err((path, error)) = passwd::try_read(path) {
+        let path = path.display();
+        return Some(format!(
+            "password file {path} cannot be read: {error}; it lets nobody in"
         ));
+    }
+    if passwd::is_the_hosts(path) {
+        return None;
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     if policy.settings.password_change
         && let Err(error) = accessat(CWD, folder, Access::WRITE_OK, AtFlags::EACCESS)
     {
-        return Err(format!(
+        return Some(format!(
             "passwords in {shown} cannot be changed: its folder cannot be written: {error}"
         ));
     }
-    Ok(())
+    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+    (mode & 0o004 != 0).then(|| {
+        format!("password file {shown} can be read by everybody on this host: chmod o= it")
+    })
 }
 
-/// The program of a line that no shell reads.
-fn program_of(callout: &Callout) -> Option<&[u8]> {
+fn path_of(name: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(name))
+}
+
+/// The words of a line that are what they are whoever asks. Of a line for a shell, those
+/// that mean nothing else to it.
+fn plain_words(callout: &Callout) -> Vec<&[u8]> {
     match callout {
-        Callout::Words(words) => match words.first().map(Vec::as_slice) {
-            Some([Part::Text(name)]) => Some(name),
-            _ => None,
-        },
-        Callout::Shell(_) => None,
+        Callout::Words(words) => {
+            let plain = words.iter().map(|word| match word.as_slice() {
+                [Part::Text(text)] => text.as_slice(),
+                _ => &[],
+            });
+            plain.collect()
+        }
+        Callout::Shell(line) => {
+            let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(byte);
+            line.split(|byte| byte.is_ascii_whitespace() || matches!(byte, b'\'' | b'"'))
+                .map(|word| if word.iter().all(is_plain) { word } else { &[] })
+                .collect()
+        }
     }
 }

@@ -123,6 +123,9 @@ impl Then {
                     "ended with 2, which is no answer about a command (0 permits, 1 denies)"
                         .to_owned()
                 }
+                2 if is_complaint(outcome) => {
+                    "ended with 2, but wrote no arguments, only to standard error".to_owned()
+                }
                 3 if is_after => "ended with 3, which is no answer of 'after authorization' (0 \
                                   leaves the decision, 1 denies)"
                     .to_owned(),
@@ -140,7 +143,7 @@ impl Then {
             (Some(0), Some(proposed)) => proposed,
             (Some(0), None) => Decision::pass_add(),
             (Some(1), _) => Decision::fail().saying(outcome),
-            (Some(2), _) if !self.is_command => {
+            (Some(2), _) if !self.is_command && !is_complaint(outcome) => {
                 Decision::of(AuthorStatus::PassRepl).with_lines(outcome)
             }
             (Some(3), None) => Decision::fail().saying(outcome).with_lines(outcome),
@@ -152,6 +155,12 @@ impl Then {
             }
         }
     }
+}
+
+/// Whether a program has nothing to say but to standard error. An interpreter that does
+/// not find its script ends with 2, which permits.
+fn is_complaint(outcome: &Outcome) -> bool {
+    outcome.stdout.trim_ascii().is_empty() && !outcome.stderr.trim_ascii().is_empty()
 }
 
 /// What a program wrote for the user, fit for a REPLY (RFC 8907 section 3.7).
@@ -183,7 +192,7 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
     let Some(profile) = policy.profile(request.user) else {
         return Verdict::Decided(asked.err().unwrap_or_else(Decision::fail));
     };
-    if !profile.admits(profile.acl.as_deref(), address) {
+    if !admits(profile.acl.as_deref(), address) {
         return Verdict::Decided(Decision::fail());
     }
     let is_command = matches!(asked, Ok(Asked::Command(_)));
@@ -191,7 +200,8 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
         return Verdict::Ask(Errand {
             callout: Arc::clone(callout),
             stdin: lines(request.args.raw()),
-            status: "unknown",
+            // What it is as long as nobody permits.
+            status: "fail",
             then: Then {
                 is_command,
                 proposed: None,
@@ -202,6 +212,9 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
         Ok(asked) => asked,
         Err(decision) => return Verdict::Decided(decision),
     };
+    if matches!(asked, Asked::Exec) && !profile.has_shell() {
+        return Verdict::Decided(Decision::fail());
+    }
     match propose(profile, asked, request) {
         Ok(proposed) => review(profile, proposed, is_command, request),
         Err(search) => Verdict::Search(search),
@@ -216,7 +229,9 @@ pub(super) fn reconsider(policy: &Policy, permitted: bool, request: &AuthorReque
     }
 }
 
-/// The program that comes after the configuration, if there is one.
+/// The program that comes after the configuration, if there is one. Of a request that is
+/// denied it hears nothing, as in the original: programs that say "permitted" to what they
+/// read cannot permit it by that.
 fn review(
     profile: &Profile,
     proposed: Decision,
@@ -226,7 +241,10 @@ fn review(
     match &profile.after {
         Some(callout) if proposed.status != AuthorStatus::Error => Verdict::Ask(Errand {
             callout: Arc::clone(callout),
-            stdin: proposal(request.args, &proposed),
+            stdin: match proposed.status {
+                AuthorStatus::Fail => Vec::new(),
+                _ => proposal(request.args, &proposed),
+            },
             status: match proposed.status {
                 AuthorStatus::Fail => "fail",
                 _ => "pass",
@@ -249,9 +267,7 @@ fn propose(
     Ok(match asked {
         Asked::Exec => match profile.services.get(&ServiceName::Exec) {
             Some(service) => negotiate(service, request),
-            None => {
-                Decision::permitted_if(!profile.commands.is_empty() || profile.permits_by_default())
-            }
+            None => Decision::permitted_if(profile.has_shell()),
         },
         Asked::Command(name) => command(profile, name, request)?,
         Asked::Service(name) => match profile.services.get(&name) {
@@ -281,14 +297,21 @@ fn lines<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     lines
 }
 
-impl Profile {
-    /// Whether an access list, if there is one, lets this client through.
-    pub(super) fn admits(&self, acl: Option<&Rules>, address: IpAddr) -> bool {
-        acl.is_none_or(|acl| acl.permit(address.to_canonical().to_string().as_bytes()))
-    }
+/// Whether an access list, if there is one, lets this client through.
+pub(super) fn admits(acl: Option<&Rules>, address: IpAddr) -> bool {
+    acl.is_none_or(|acl| acl.permit(address.to_canonical().to_string().as_bytes()))
+}
 
+impl Profile {
     fn permits_by_default(&self) -> bool {
         self.default_service == Some(Permission::Permit)
+    }
+
+    /// Whether there is anything by which a shell could start.
+    fn has_shell(&self) -> bool {
+        self.services.contains_key(&ServiceName::Exec)
+            || !self.commands.is_empty()
+            || self.permits_by_default()
     }
 }
 

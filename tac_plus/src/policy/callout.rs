@@ -24,7 +24,7 @@ pub enum Variable {
     Type,
     /// `authen_service`, a number.
     Service,
-    /// `pass`, `fail`, `error` or `unknown`.
+    /// `pass` or `fail`.
     Status,
 }
 
@@ -42,7 +42,7 @@ pub const VARIABLES: [(&str, Variable); 10] = [
     ("status", Variable::Status),
 ];
 
-/// What an unknown variable stands for, and a known one without a value.
+/// What an unknown variable stands for.
 pub const UNKNOWN: &[u8] = b"unknown";
 
 /// A command line that was understood.
@@ -55,7 +55,7 @@ pub enum Callout {
     Shell(Vec<u8>),
 }
 
-/// A piece of a word.
+/// A piece of a word. A word with quotes begins with a text, of no bytes if need be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// These bytes.
@@ -85,6 +85,9 @@ impl Callout {
         let words = Splitter::new(line).split()?;
         match words.first().map(Vec::as_slice) {
             None | Some([]) => Err("no program is named".to_owned()),
+            Some([Part::Text(program)]) if program.is_empty() => {
+                Err("no program is named".to_owned())
+            }
             Some(program) if program.iter().any(|part| matches!(part, Part::Field(_))) => {
                 Err("the program itself would be chosen by who asks".to_owned())
             }
@@ -96,15 +99,19 @@ impl Callout {
         }
     }
 
-    /// The program and its arguments, fields filled in.
+    /// The program and its arguments, fields filled in. A word of nothing but fields
+    /// without a value is none, as to a shell, unless it stands in quotes.
     pub fn fill<'v>(words: &[Vec<Part>], value: impl Fn(Variable) -> &'v [u8]) -> Vec<Vec<u8>> {
         let fill_part = |part: &Part| match part {
             Part::Text(text) => text.clone(),
             Part::Field(field) => field.map_or(UNKNOWN, &value).to_vec(),
         };
+        let is_bare = |word: &&Vec<Part>| word.iter().all(|part| matches!(part, Part::Field(_)));
         words
             .iter()
-            .map(|word| word.iter().flat_map(fill_part).collect())
+            .map(|word| (word, word.iter().flat_map(fill_part).collect()))
+            .filter(|(word, filled): &(_, Vec<u8>)| !(filled.is_empty() && is_bare(word)))
+            .map(|(_, filled)| filled)
             .collect()
     }
 }
@@ -158,7 +165,7 @@ impl<'a> Splitter<'a> {
         while let Some(byte) = self.take() {
             match (byte, quote) {
                 (b'\'' | b'"', None) => {
-                    self.word.get_or_insert_default();
+                    self.push(b"");
                     quote = Some(byte);
                 }
                 (_, Some(open)) if byte == open => quote = None,
@@ -166,7 +173,7 @@ impl<'a> Splitter<'a> {
                 (b'$', _) => self.field()?,
                 (b'`' | b'\\', Some(b'"')) => return Err(only_a_shell(byte)),
                 (_, None) if self.is_syntax(byte) => return Err(only_a_shell(byte)),
-                (other, _) => self.push(other),
+                (other, _) => self.push(&[other]),
             }
         }
         if quote.is_some() {
@@ -215,11 +222,11 @@ impl<'a> Splitter<'a> {
         Ok(())
     }
 
-    fn push(&mut self, byte: u8) {
+    fn push(&mut self, more: &[u8]) {
         let word = self.word.get_or_insert_default();
         match word.last_mut() {
-            Some(Part::Text(text)) => text.push(byte),
-            _ => word.push(Part::Text(vec![byte])),
+            Some(Part::Text(text)) => text.extend_from_slice(more),
+            _ => word.push(Part::Text(more.to_vec())),
         }
     }
 }
@@ -256,11 +263,25 @@ mod tests {
             "/path/pre",
             "x; touch /tmp/owned #",
             "tty 1x",
-            "",
             "unknown",
             "end",
         ];
         assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn a_field_without_a_value_leaves_no_word_behind_unless_quotes_keep_it() {
+        for (line, expected) in [
+            ("/bin/x -i $address -fix", &["/bin/x", "-i", "-fix"][..]),
+            ("/bin/x $address${address}", &["/bin/x"]),
+            ("/bin/x \"$address\" end", &["/bin/x", "", "end"]),
+            ("/bin/x '' \"\"", &["/bin/x", "", ""]),
+            ("/bin/x ''$address", &["/bin/x", ""]),
+            ("/bin/x $address'' end", &["/bin/x", "", "end"]),
+            ("/bin/x --from=$address", &["/bin/x", "--from="]),
+        ] {
+            assert_eq!(filled(line).unwrap(), expected, "{line}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tacacs_common::secret::Secret;
 
-use super::draft::{At, Draft, Host, Lenient, Network, Place, Problem};
+use super::draft::{At, Draft, Host, Network, Place, Problem};
 use super::{Client, Key};
 
 /// RFC 8907 section 10.5.1: shorter secrets should not be used.
@@ -28,7 +28,7 @@ impl Clients {
         check_secrets(draft, warnings)?;
         let mut known = HashMap::with_capacity(draft.hosts.len());
         for host in &draft.hosts {
-            let client = client(host, draft.key.as_ref())?;
+            let client = client(host, draft)?;
             let network = host.network.value;
             if known.insert(network, Arc::new(client)).is_some() {
                 let message = format!("host {network} is defined twice");
@@ -51,23 +51,28 @@ impl Clients {
                 }],
                 prompt: None,
                 enable: None,
-                lenient: Lenient::default(),
+                ask_enable_name: false,
+                lenient: draft.lenient,
                 tls_names: Vec::new(),
             })
         });
         if known.is_empty() && anybody.is_none() {
-            return Err(Problem::new(
-                Place::default(),
-                "no client may ask: there is neither a 'host' nor a 'key'",
-            )
-            .hint("host = 192.0.2.1 { key = \"...\" }"));
+            let nobody = |place, why| {
+                Problem::new(place, format!("no client may ask: {why}"))
+                    .hint("host = 192.0.2.1 { key = \"...\" }")
+            };
+            let Some(place) = draft.named_host else {
+                let why = "there is neither a 'host' nor a 'key'";
+                return Err(nobody(Place::default(), why));
+            };
+            warnings.push(nobody(place, "no 'host' is an address"));
         }
         Ok(Self { known, anybody })
     }
 }
 
 /// RFC 8907 section 10.5.2: no key is an error, except where TLS stands in for it.
-fn client(host: &Host, common: Option<&At<Arc<Secret>>>) -> Result<Client, Problem> {
+fn client(host: &Host, draft: &Draft) -> Result<Client, Problem> {
     let key = |secret: &At<Arc<Secret>>, warn| Key {
         secret: Arc::clone(&secret.value),
         warn,
@@ -75,7 +80,7 @@ fn client(host: &Host, common: Option<&At<Arc<Secret>>>) -> Result<Client, Probl
     let own = host.keys.iter().map(|own| key(&own.secret, own.warn));
     let mut keys: Vec<Key> = own.collect();
     if keys.is_empty() && host.tls_names.is_empty() {
-        let common = common.ok_or_else(|| {
+        let common = draft.key.as_ref().ok_or_else(|| {
             let network = host.network.value;
             Problem::new(host.network.place, format!("host {network} has no key"))
                 .hint("add 'key = \"...\"' to it: without one anybody could answer in its name")
@@ -88,7 +93,8 @@ fn client(host: &Host, common: Option<&At<Arc<Secret>>>) -> Result<Client, Probl
         keys,
         prompt: host.prompt.as_ref().map(|prompt| prompt.value.clone()),
         enable: host.enable.as_ref().map(|enable| Arc::clone(&enable.value)),
-        lenient: host.lenient,
+        ask_enable_name: host.ask_enable_name,
+        lenient: host.lenient.or(draft.lenient),
         tls_names: names.collect(),
     })
 }

@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use super::callout::Callout;
 use super::clients::Clients;
-use super::draft::{self, At, Draft, Permission, Place, Problem, ServiceName, Settings};
+use super::draft::{
+    self, At, Credential, Draft, Permission, Place, Problem, ServiceName, Settings,
+};
 use super::login;
 use super::pattern::Pattern;
 use super::rules::Rules;
-use super::{Pair, Policy, Profile, Service};
+use super::{LevelUser, Pair, Policy, Profile, Service};
 
 impl Policy {
     /// Compiles a draft and adds to its warnings.
@@ -40,12 +42,17 @@ impl Policy {
             }
         }
         let mut users = HashMap::with_capacity(draft.users.len());
+        let mut levels = HashMap::new();
         for user in &draft.users {
             let parent = match &user.member {
                 Some(member) => Some(groups.resolve(member, &mut compiler)?),
                 None => None,
             };
             let profile = Arc::new(compiler.profile(user, parent.as_deref())?);
+            if login::is_level(&user.name.value) {
+                let level = compiler.level(user, &profile);
+                levels.insert(Box::from(user.name.value.as_slice()), level);
+            }
             if users
                 .insert(Box::from(user.name.value.as_slice()), profile)
                 .is_some()
@@ -73,6 +80,7 @@ impl Policy {
             prefixes,
             anybody,
             users,
+            levels,
             fallback,
             accounting,
             decoy,
@@ -266,6 +274,32 @@ impl Compiler<'_> {
         self.services(own, &mut profile);
         self.commands(own, &mut profile)?;
         Ok(profile)
+    }
+
+    /// The password of a level: as in the original one that stands in its own block, and
+    /// never none.
+    fn level(&mut self, own: &draft::Profile, profile: &Profile) -> LevelUser {
+        let credentials = &own.credentials;
+        let typed = |at: &&At<Arc<Credential>>| !matches!(*at.value, Credential::NoPassword);
+        let login = credentials.login.as_ref().filter(typed);
+        let credential = login.or(credentials.global.as_ref());
+        if credential.is_none() {
+            self.warnings.push(
+                Problem::new(
+                    own.name.place,
+                    format!(
+                        "'{}' has no password: nobody raises privileges by it",
+                        show(&own.name.value)
+                    ),
+                )
+                .hint("it has to stand in this block, and 'nopassword' is none; 'enable' of a user or host may say 'nopassword'"),
+            );
+        }
+        LevelUser {
+            credential: credential.map(|at| Arc::clone(&at.value)),
+            enable_acl: own.enable_acl.as_ref().and(profile.enable_acl.clone()),
+            expires: own.expires.as_ref().map(|at| at.value),
+        }
     }
 
     /// A service found at a nearer node hides the same one further up, whole.

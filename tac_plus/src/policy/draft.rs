@@ -87,8 +87,12 @@ pub enum Credential {
 pub struct Draft {
     /// The secret of every client without one of its own.
     pub key: Option<At<Arc<Secret>>>,
+    /// What every client may get wrong.
+    pub lenient: Lenient,
     /// Known clients.
     pub hosts: Vec<Host>,
+    /// The last client that is known by its name only, which is no client.
+    pub named_host: Option<Place>,
     /// Named lists of client addresses.
     pub acls: Vec<Acl>,
     /// Groups.
@@ -113,6 +117,8 @@ pub struct Host {
     pub prompt: Option<At<Vec<u8>>>,
     /// Its enable password.
     pub enable: Option<At<Arc<Credential>>>,
+    /// Whether who raises privileges without a name is asked for one.
+    pub ask_enable_name: bool,
     /// What it may get wrong.
     pub lenient: Lenient,
     /// What its certificate must say, any one of these, over TLS.
@@ -135,8 +141,50 @@ pub struct Lenient {
     pub minor_version: bool,
     /// Arguments of no bytes.
     pub empty_arg: bool,
+    /// Arguments without a separator.
+    pub bare_arg: bool,
     /// The password of an ASCII login in the data of its START.
     pub ascii_start_password: bool,
+}
+
+impl Lenient {
+    /// The mistakes by the words that a configuration and the log have for them.
+    pub const WORDS: [&str; 4] = [
+        "minor-version",
+        "empty-arg",
+        "bare-arg",
+        "ascii-start-password",
+    ];
+
+    /// Forgives one of [`Lenient::WORDS`].
+    pub fn forgive(&mut self, word: &str) {
+        for (known, slot) in Self::WORDS.iter().zip(self.slots()) {
+            *slot |= *known == word;
+        }
+    }
+
+    /// Those that are forgiven.
+    pub fn words(mut self) -> impl Iterator<Item = &'static str> {
+        let forgiven = self.slots().map(|slot| *slot);
+        let known = Self::WORDS.into_iter().zip(forgiven);
+        known.filter_map(|(word, forgiven)| forgiven.then_some(word))
+    }
+
+    fn slots(&mut self) -> [&mut bool; 4] {
+        [
+            &mut self.minor_version,
+            &mut self.empty_arg,
+            &mut self.bare_arg,
+            &mut self.ascii_start_password,
+        ]
+    }
+
+    /// What either forgives.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        other.words().for_each(|word| self.forgive(word));
+        self
+    }
 }
 
 /// A permission and the regular expression it applies to.
@@ -201,6 +249,13 @@ pub struct Credentials {
     pub global: Option<At<Arc<Credential>>>,
     /// Raising privileges.
     pub enable: Option<At<Arc<Credential>>>,
+}
+
+impl Credentials {
+    /// Those that somebody types a password for.
+    pub(crate) fn typed(&self) -> [Option<&At<Arc<Credential>>>; 4] {
+        [&self.login, &self.pap, &self.global, &self.enable].map(Option::as_ref)
+    }
 }
 
 /// Which service a request or a block is about.

@@ -2,7 +2,8 @@
 //!
 //! Owns the choice of the credential, its comparison and what a right password is
 //! still not enough for. An unknown user and a wrong password take the same way: a
-//! comparison always happens, and if passwords here are hashes, a hash is verified.
+//! comparison always happens, and if passwords here are hashes, a hash is verified
+//! before anybody is refused.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -13,10 +14,11 @@ use tacacs_common::chap::{chap_response, mschap_response, mschapv2_response};
 use tacacs_common::packet::{AuthenStart, AuthenType, Challenge};
 use tacacs_common::secret::Secret;
 
+use super::author::admits;
 use super::draft::Credential;
 use super::session::{Effect, PamRequest, VerifyRequest};
 use super::values::Date;
-use super::{Client, Policy, Profile};
+use super::{Client, LevelUser, Policy, Profile};
 
 /// Compared with when there is nothing to compare with.
 const NOBODYS: &[u8] = b"\0nobody's password\0";
@@ -29,6 +31,8 @@ pub(super) struct Login {
     pub(super) port: Vec<u8>,
     pub(super) rem_addr: Vec<u8>,
     pub(super) purpose: Purpose,
+    /// So many of a level's passwords it was not.
+    pub(super) tried: usize,
 }
 
 /// What a user wants to be let in for.
@@ -47,7 +51,7 @@ pub(super) enum Purpose {
 /// Why somebody is not let in: for the server's log, never for the client.
 pub(super) type Refusal = &'static str;
 
-pub(super) const UNKNOWN_USER: Refusal = "unknown user";
+const UNKNOWN_USER: Refusal = "unknown user";
 pub(super) const WRONG_PASSWORD: Refusal = "wrong password";
 const PAM_NOT_FOR_LEVELS: Refusal = "PAM knows no password of a level";
 const NOBODYS_NAME: Refusal = "nobody logs in under this name";
@@ -67,9 +71,8 @@ pub(super) enum Proof {
 pub(super) enum Claim {
     /// All of it.
     Settled(Result<Proof, Refusal>),
-    /// What this finds out. With a refusal, that is the result whatever is found:
-    /// it was asked for the time it takes.
-    Open(Effect, Option<Refusal>),
+    /// What this finds out.
+    Open(Effect),
 }
 
 /// The credential of a dialogue; `None` asks for a password all the same.
@@ -82,8 +85,8 @@ pub(super) fn credential(
     let profile = policy.profile(user);
     match login.purpose {
         Purpose::Enable(_) => enable_password(policy, client, user)
-            .or_else(|| level_user(policy, client, login)?.1.login.as_ref())
-            .cloned(),
+            .cloned()
+            .or_else(|| Some(level(policy, client, login)?.credential)),
         _ if is_nobody(user) => None,
         Purpose::Pap => own(policy, profile, |profile| &profile.pap),
         Purpose::Login | Purpose::Change => own(policy, profile, |profile| &profile.login),
@@ -93,10 +96,14 @@ pub(super) fn credential(
 /// Whether this is a name in the configuration of nobody who could log in: many know
 /// the password of a level, and there may be none.
 fn is_nobody(user: &[u8]) -> bool {
+    user == b"DEFAULT" || is_level(user)
+}
+
+/// Whether this stands for a level, not for a user.
+pub(super) fn is_level(user: &[u8]) -> bool {
     let rest = user.strip_prefix(b"$enab");
     let level = rest.and_then(|rest| rest.strip_suffix(b"$"));
-    let is_level = |level: &[u8]| level == b"le" || level.iter().all(u8::is_ascii_digit);
-    user == b"DEFAULT" || level.is_some_and(is_level)
+    level.is_some_and(|level| level == b"le" || level.iter().all(u8::is_ascii_digit))
 }
 
 /// The password for raising privileges that the user has, else the client.
@@ -111,26 +118,49 @@ fn enable_password<'p>(
     own.or(client.enable.as_ref())
 }
 
-/// Where there is none, the pseudo-user of the level, whose login password counts.
-fn level_user<'p>(
-    policy: &'p Policy,
-    client: &Client,
-    login: &Login,
-) -> Option<(Vec<u8>, &'p Profile)> {
+/// A pseudo-user whose password is a level's.
+struct Level<'p> {
+    name: Vec<u8>,
+    credential: Arc<Credential>,
+    own: Option<&'p LevelUser>,
+}
+
+/// Where there is neither, the pseudo-user of the level whose turn it is. Level 15 has
+/// two, and either's password will do.
+fn level<'p>(policy: &'p Policy, client: &Client, login: &Login) -> Option<Level<'p>> {
     let Purpose::Enable(level) = login.purpose else {
         return None;
     };
     if enable_password(policy, client, &login.user).is_some() {
         return None;
     }
-    let mut names = vec![format!("$enab{level}$").into_bytes()];
-    if level == 15 {
-        names.insert(0, b"$enable$".to_vec());
+    let second = format!("$enab{level}$").into_bytes();
+    let first = (level == 15).then(|| b"$enable$".to_vec());
+    let known = first.into_iter().chain([second]).filter_map(|name| {
+        let own = policy.levels.get(name.as_slice());
+        let credential = own
+            .and_then(|own| own.credential.as_ref())
+            .or(policy.default_credential.as_ref())?;
+        Some(Level {
+            credential: Arc::clone(credential),
+            name,
+            own,
+        })
+    });
+    known.into_iter().nth(login.tried)
+}
+
+/// Goes on to the level's next password, if it has one.
+pub(super) fn try_another(policy: &Policy, client: &Client, login: &mut Login) -> bool {
+    let before = login.tried;
+    if level(policy, client, login).is_some() {
+        login.tried += 1;
+        if level(policy, client, login).is_some() {
+            return true;
+        }
     }
-    names.into_iter().find_map(|name| {
-        let profile = policy.exact_profile(&name)?;
-        profile.login.is_some().then_some((name, profile))
-    })
+    login.tried = before;
+    false
 }
 
 /// The credential of one kind, else the one for all, else everybody's.
@@ -161,38 +191,31 @@ pub(super) fn check_password(
     may_ask: bool,
 ) -> Claim {
     let Some(credential) = credential(policy, client, login) else {
-        let why = unprovable(policy, &login.user, missing(login));
-        return refuse(policy, login, password, why);
+        same(password, NOBODYS);
+        return refuse(unprovable(policy, &login.user, missing(login)));
     };
-    let level_user = level_user(policy, client, login);
+    let level = level(policy, client, login);
     match credential.as_ref() {
-        Credential::NoPassword if login.purpose == Purpose::Pap => {
-            refuse(policy, login, password, missing(login))
-        }
+        Credential::NoPassword if login.purpose == Purpose::Pap => refuse(missing(login)),
         // PAM knows users, and would take this one's own password for the level's.
-        Credential::Pam if level_user.is_some() => {
-            refuse(policy, login, password, PAM_NOT_FOR_LEVELS)
-        }
+        Credential::Pam if level.is_some() => refuse(PAM_NOT_FOR_LEVELS),
         Credential::NoPassword => Claim::Settled(Ok(Proof::User)),
         Credential::Clear(expected) if same(password, expected.expose()) => {
             Claim::Settled(Ok(Proof::User))
         }
-        Credential::Clear(_) => refuse(policy, login, password, WRONG_PASSWORD),
+        Credential::Clear(_) => refuse(WRONG_PASSWORD),
         Credential::Hash(_) | Credential::File(_) => {
-            let user = level_user.map_or_else(|| login.user.clone(), |(name, _)| name);
-            Claim::Open(verify(&credential, user, password), None)
+            let user = level.map_or_else(|| login.user.clone(), |level| level.name);
+            Claim::Open(verify(&credential, user, password))
         }
-        Credential::Pam => Claim::Open(
-            Effect::Pam(PamRequest {
-                service: policy.settings.pam_service.clone(),
-                user: login.user.clone(),
-                port: login.port.clone(),
-                rem_addr: login.rem_addr.clone(),
-                password: Secret::from_slice(password),
-                may_ask,
-            }),
-            None,
-        ),
+        Credential::Pam => Claim::Open(Effect::Pam(PamRequest {
+            service: policy.settings.pam_service.clone(),
+            user: login.user.clone(),
+            port: login.port.clone(),
+            rem_addr: login.rem_addr.clone(),
+            password: Secret::from_slice(password),
+            may_ask,
+        })),
     }
 }
 
@@ -214,6 +237,14 @@ fn missing(login: &Login) -> Refusal {
     }
 }
 
+/// What a file that has no such line means.
+pub(super) fn not_in_file(login: &Login) -> Refusal {
+    match login.purpose {
+        Purpose::Enable(_) => missing(login),
+        _ => UNKNOWN_USER,
+    }
+}
+
 /// As [`missing`]: a challenge cannot be checked with a hash.
 fn missing_for_challenge(start: &AuthenStart<'_>) -> Refusal {
     match start.authen_type {
@@ -223,15 +254,15 @@ fn missing_for_challenge(start: &AuthenStart<'_>) -> Refusal {
     }
 }
 
-/// A refusal that takes as long as one of a user with the usual kind of password.
-fn refuse(policy: &Policy, login: &Login, password: &[u8], why: Refusal) -> Claim {
-    match &policy.decoy {
-        Some(decoy) => Claim::Open(verify(decoy, login.user.clone(), password), Some(why)),
-        None => {
-            same(password, NOBODYS);
-            Claim::Settled(Err(why))
-        }
-    }
+fn refuse(why: Refusal) -> Claim {
+    Claim::Settled(Err(why))
+}
+
+/// What takes as long as looking at the usual kind of password, for who is refused
+/// without that. What it finds out means nothing.
+pub(super) fn imitation(policy: &Policy, login: &Login, password: &Secret) -> Option<Effect> {
+    let decoy = policy.decoy.as_ref()?;
+    Some(verify(decoy, login.user.clone(), password.expose()))
 }
 
 fn verify(credential: &Arc<Credential>, user: Vec<u8>, password: &[u8]) -> Effect {
@@ -355,21 +386,22 @@ pub(super) fn admit(
 ) -> Result<Vec<u8>, (Refusal, &'static [u8])> {
     let profile = policy.profile(&login.user);
     // A level's password may be good for some devices, and for some time, only.
-    let level = level_user(policy, client, login).map(|(_, profile)| profile);
-    let admitted = [profile, level].into_iter().flatten().all(|profile| {
-        let acl = match login.purpose {
-            Purpose::Enable(_) => &profile.enable_acl,
-            _ => &profile.acl,
-        };
-        profile.admits(acl.as_deref(), address)
-    });
-    if !admitted {
+    let level = level(policy, client, login).and_then(|level| level.own);
+    let acls = match login.purpose {
+        Purpose::Enable(_) => [
+            profile.and_then(|profile| profile.enable_acl.as_deref()),
+            level.and_then(|level| level.enable_acl.as_deref()),
+        ],
+        _ => [profile.and_then(|profile| profile.acl.as_deref()), None],
+    };
+    if !acls.into_iter().all(|acl| admits(acl, address)) {
         return Err((ACCESS_LIST, b""));
     }
     let expires = match proof {
         Proof::User => {
-            let both = [profile, level].into_iter().flatten();
-            both.filter_map(|profile| profile.expires).min()
+            let own = profile.and_then(|profile| profile.expires);
+            let levels = level.and_then(|level| level.expires);
+            own.into_iter().chain(levels).min()
         }
         Proof::Until(day) => day,
     };

@@ -62,6 +62,8 @@ pub struct Policy {
     /// What the global key admits: every address.
     anybody: Option<Arc<Client>>,
     users: HashMap<Box<[u8]>, Arc<Profile>>,
+    /// The users `$enable$` and `$enab<N>$`.
+    levels: HashMap<Box<[u8]>, LevelUser>,
     fallback: Option<Arc<Profile>>,
     /// Where accounting records go.
     pub accounting: PathBuf,
@@ -83,6 +85,8 @@ pub struct Client {
     pub prompt: Option<Vec<u8>>,
     /// Its enable password.
     pub enable: Option<Arc<Credential>>,
+    /// Whether who raises privileges without a name is asked for one.
+    pub ask_enable_name: bool,
     /// What it may get wrong.
     pub lenient: Lenient,
     /// What its certificate must say, any one of these; none for a client without TLS.
@@ -117,6 +121,14 @@ pub struct Profile {
     after: Option<Arc<Callout>>,
     services: Arc<HashMap<ServiceName, Arc<Service>>>,
     commands: Arc<HashMap<Box<[u8]>, Arc<Rules>>>,
+}
+
+/// What a pseudo-user says about its privilege level: its own words, and nothing that it
+/// inherits.
+struct LevelUser {
+    credential: Option<Arc<Credential>>,
+    enable_acl: Option<Arc<Rules>>,
+    expires: Option<Date>,
 }
 
 /// A service's arguments.
@@ -189,10 +201,5 @@ impl Policy {
         let of_users = self.users.values();
         let all = of_users.flat_map(|profile| [&profile.before, &profile.after]);
         all.filter_map(Option::as_deref)
-    }
-
-    /// The user by this very name.
-    fn exact_profile(&self, user: &[u8]) -> Option<&Profile> {
-        self.users.get(user).map(AsRef::as_ref)
     }
 }

@@ -1,33 +1,40 @@
 //! `tacplus check`: is the configuration right, and what does it say.
 
 use std::ffi::CStr;
+use std::io;
 use std::path::Path;
 
 use tacacs_common::config::{Config, Error, Mapping, Mode};
 use tacacs_common::escape;
+use tacacs_common::hostfile;
 use tacacs_common::identity::name::is_shared_account;
 use tacacs_common::identity::{self, Store};
 
-use super::NAME;
+use super::elsewhere::PASSWD;
+use super::pam::{self, Weight};
+use super::{NAME, outage};
 use crate::exit::{Exit, Failure};
 use crate::{output, sys};
 
 const NSSWITCH: &str = "/etc/nsswitch.conf";
 
-const PASSWD: &str = "/etc/passwd";
-
 /// What has to be asked of the module: without the second the groups of a level are
 /// never asked for.
 const DATABASES: [&str; 2] = ["passwd", "group"];
 
+/// What is wrong with a PAM line, and not only worth knowing.
+const FAULTS: [Weight; 2] = [Weight::LocksOut, Weight::LetsIn];
+
 /// As the C library makes it of `tacplus`.
 const MODULE: &CStr = c"libnss_tacplus.so.2";
 
-/// Prints the configuration, or everything that is wrong with it.
-pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
+/// Prints the configuration, or everything that is wrong with it and the PAM lines below
+/// this root folder.
+pub(super) fn run(path: &Path, root: &Path) -> Result<Exit, Failure> {
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => {
+            check_pam_lines(root, &FAULTS);
             list(&error);
             return Ok(Exit::Usage);
         }
@@ -39,11 +46,35 @@ pub(super) fn run(path: &Path) -> Result<Exit, Failure> {
     }
     warn_of_what_is_not_there_yet(&config);
     warn_of_the_host(&config);
-    if check_secrets(&config) {
-        Ok(Exit::Pass)
-    } else {
-        Ok(Exit::Usage)
+    for warning in outage::warnings(&config, &outage::Host::here()) {
+        output::tell(NAME, format_args!("warning: {warning}"));
     }
+    let all_right = [check_pam_lines(root, &FAULTS), check_secrets(&config)];
+    Ok(exit(all_right == [true, true]))
+}
+
+/// Whether this version can be put in the place of an earlier one: everything else about
+/// the PAM lines is as it was before.
+pub(super) fn before_install(root: &Path) -> Exit {
+    exit(check_pam_lines(root, &[Weight::LocksOut]))
+}
+
+const fn exit(all_right: bool) -> Exit {
+    if all_right { Exit::Pass } else { Exit::Usage }
+}
+
+/// Whether no PAM line has one of these faults. Everything else is a warning.
+fn check_pam_lines(root: &Path, faults: &[Weight]) -> bool {
+    let (wrong, told): (Vec<_>, Vec<_>) = pam::findings(root)
+        .into_iter()
+        .partition(|finding| faults.contains(&finding.weight));
+    for finding in told {
+        output::tell(NAME, format_args!("warning: {}", finding.text));
+    }
+    for finding in &wrong {
+        output::tell(NAME, &finding.text);
+    }
+    wrong.is_empty()
 }
 
 /// What a file may say already and no program here does yet: it loads, and the
@@ -63,7 +94,10 @@ fn warn_of_the_host(config: &Config) {
     if config.mapping.mode == Mode::Local {
         return;
     }
-    let text = std::fs::read_to_string(NSSWITCH).unwrap_or_default();
+    let text = std::fs::read_to_string(NSSWITCH).unwrap_or_else(|error| {
+        output::tell(NAME, format_args!("warning: {NSSWITCH}: {error}"));
+        String::new()
+    });
     for database in unasked(&text) {
         output::tell(
             NAME,
@@ -83,8 +117,11 @@ fn warn_of_the_host(config: &Config) {
             ),
         );
     }
-    let passwd = std::fs::read(PASSWD).unwrap_or_default();
-    for account in listed(&passwd, &config.mapping) {
+    let accounts = listed(Path::new(PASSWD), &config.mapping).unwrap_or_else(|error| {
+        output::tell(NAME, format_args!("warning: {PASSWD}: {error}"));
+        Vec::new()
+    });
+    for account in accounts {
         output::tell(
             NAME,
             format_args!(
@@ -98,16 +135,19 @@ fn warn_of_the_host(config: &Config) {
 }
 
 /// The shared accounts of this mapping that /etc/passwd has lines for.
-fn listed(passwd: &[u8], mapping: &Mapping) -> Vec<String> {
-    let names = passwd.split(|byte| *byte == b'\n');
-    let names =
-        names.filter_map(|line| str::from_utf8(line.split(|byte| *byte == b':').next()?).ok());
-    names
-        .filter(|name| {
-            mapping.mode == Mode::Shared && is_shared_account(name, &mapping.user_prefix)
-        })
-        .map(str::to_owned)
-        .collect()
+fn listed(passwd: &Path, mapping: &Mapping) -> io::Result<Vec<String>> {
+    let mut accounts = Vec::new();
+    if mapping.mode == Mode::Shared {
+        hostfile::lines(passwd, &mut |line| {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            let name = str::from_utf8(name).unwrap_or_default();
+            if is_shared_account(name, &mapping.user_prefix) {
+                accounts.push(name.to_owned());
+            }
+            true
+        })?;
+    }
+    Ok(accounts)
 }
 
 /// The databases of nsswitch.conf that the module is not named in, and has to be.
@@ -159,10 +199,13 @@ mod tests {
     fn shared_accounts_are_not_for_etc_passwd() {
         let passwd =
             b"root:x:0:0:\ntacacs15:x:1015:1015:\n\xff:x:1:\ntacacs16:x:1:1:\ntacacs0:x:1:\n";
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), passwd).unwrap();
         let mut mapping = Mapping::default();
-        assert!(listed(passwd, &mapping).is_empty());
+        assert!(listed(file.path(), &mapping).unwrap().is_empty());
         mapping.mode = Mode::Shared;
-        assert_eq!(listed(passwd, &mapping), ["tacacs15", "tacacs0"]);
+        let accounts = listed(file.path(), &mapping).unwrap();
+        assert_eq!(accounts, ["tacacs15", "tacacs0"]);
     }
 
     #[test]

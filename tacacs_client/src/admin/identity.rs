@@ -18,11 +18,11 @@ use tacacs_common::identity::{self, Book, Entry, Refusal, State, Store, Writer, 
 use tacacs_common::outcome::Outcome;
 use tacacs_common::packet::{AuthenMethod, AuthenService, AuthenType, AuthorRequest, PrivLvl};
 
+use super::elsewhere::{self, PASSWD};
 use super::{ConfigFile, NAME};
 use crate::exit::{Exit, Failure};
 use crate::output;
 
-const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 const SHELLS: &str = "/etc/shells";
 
@@ -242,14 +242,21 @@ fn add(with: &StoreFile, config: &Path, user: &str, uid: Option<u32>) -> Result<
     if level.is_none() {
         map::named(mapping, user).map_err(unmapped)?;
     }
-    not_of_the_host(&config, user)?;
+    elsewhere::not_of_the_host(&config, user)?;
+    let store = Store::open(&with.store).map_err(Failure::usage)?;
     let entry = match level {
-        Some(level) => account(&config, with, level, uid)?,
+        Some(level) => account(&config, &store, level, uid)?,
         None => {
             let granted = ask(&config, user)?;
-            plan(&config, with, user, uid, &granted).map_err(unmapped)?
+            plan(&config, &store, user, uid, &granted).map_err(unmapped)?
         }
     };
+    let owner = if shared {
+        format!("{}{}", mapping.user_prefix, entry.level)
+    } else {
+        entry.name.clone()
+    };
+    elsewhere::not_of_another_service(&config, &store, &entry, &owner)?;
     Writer::open(&with.store)
         .map_err(Unmapped::Store)
         .and_then(|writer| match level {
@@ -268,33 +275,16 @@ fn add(with: &StoreFile, config: &Path, user: &str, uid: Option<u32>) -> Result<
     Ok(Exit::Pass)
 }
 
-/// The module passes over the names that the host keeps for itself.
-fn not_of_the_host(config: &Config, user: &str) -> Result<(), Failure> {
-    let passwd =
-        std::fs::read(PASSWD).map_err(|error| Failure::usage(format!("{PASSWD}: {error}")))?;
-    let mut lines = passwd.split(|byte| *byte == b'\n');
-    let is_local =
-        lines.any(|line| line.split(|byte| *byte == b':').next() == Some(user.as_bytes()));
-    if is_local {
-        return Err(denied(format!("'{user}' is a local user, see {PASSWD}")));
-    }
-    if config.global.exclude_users.iter().any(|name| name == user) {
-        return Err(denied(format!("'{user}' is listed in exclude_users")));
-    }
-    Ok(())
-}
-
 /// What the approval makes of the user.
 fn plan(
     config: &Config,
-    with: &StoreFile,
+    store: &Store,
     user: &str,
     uid: Option<u32>,
     granted: &Granted,
 ) -> Result<Entry, Unmapped> {
-    let store = Store::open(&with.store)?;
     let (mut entry, missing) =
-        learn::entry_with_uid(&config.mapping, &store, user, uid, granted, &this_host())?;
+        learn::entry_with_uid(&config.mapping, store, user, uid, granted, &this_host())?;
     entry.changed = u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX);
     for group in missing {
         let level = entry.level;
@@ -310,13 +300,7 @@ fn plan(
 
 /// The account that users of a level share. It is there from the first login on; with
 /// another uid it has to be there before.
-fn account(
-    config: &Config,
-    with: &StoreFile,
-    level: u8,
-    uid: Option<u32>,
-) -> Result<Entry, Failure> {
-    let store = Store::open(&with.store).map_err(Failure::usage)?;
+fn account(config: &Config, store: &Store, level: u8, uid: Option<u32>) -> Result<Entry, Failure> {
     let name = format!("{}{level}", config.mapping.user_prefix);
     let old = store.by_name(name.as_bytes()).map_err(Failure::usage)?;
     if let Some(old) = old.filter(|old| uid.is_some_and(|uid| uid != old.uid)) {
@@ -325,7 +309,7 @@ fn account(
             old.uid
         )));
     }
-    let entry = map::account_with_uid(&config.mapping, &store, level, uid).map_err(unmapped)?;
+    let entry = map::account_with_uid(&config.mapping, store, level, uid).map_err(unmapped)?;
     learn::free(&config.mapping, &entry, &this_host()).map_err(unmapped)?;
     Ok(entry)
 }
@@ -465,7 +449,7 @@ fn unknown(name: &str) -> Failure {
     denied(format!("'{}' is not known", escape::line(name.as_bytes())))
 }
 
-fn denied(text: String) -> Failure {
+pub(super) fn denied(text: String) -> Failure {
     Failure {
         exit: Exit::Denied,
         text,
@@ -473,7 +457,7 @@ fn denied(text: String) -> Failure {
 }
 
 /// What is wrong with this host, and what is a refusal.
-fn unmapped(why: Unmapped) -> Failure {
+pub(super) fn unmapped(why: Unmapped) -> Failure {
     match why {
         Unmapped::Store(_) | Unmapped::Local | Unmapped::Unwritable => Failure::usage(why),
         _ => denied(why.to_string()),

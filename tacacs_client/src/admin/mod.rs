@@ -3,7 +3,11 @@
 //! Owns its command line. Each subcommand is a file of this folder.
 
 mod check;
+mod elsewhere;
 mod identity;
+mod outage;
+mod pam;
+mod records;
 mod spool;
 
 use std::path::{Path, PathBuf};
@@ -33,8 +37,8 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Check the configuration, and print it with every default filled in and without secrets
-    Check(ConfigFile),
+    /// Check the configuration and the PAM lines, and print the configuration with every default filled in and without secrets
+    Check(Check),
     /// Accounting records that no server has taken yet
     #[command(subcommand)]
     Spool(Spool),
@@ -50,6 +54,18 @@ struct ConfigFile {
     config: PathBuf,
 }
 
+#[derive(Args)]
+struct Check {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// the folder below which etc/pam.d is looked for
+    #[arg(long, value_name = "FOLDER", default_value = "/")]
+    root: PathBuf,
+    /// look at the PAM lines only, and fail only if one would lock root out with this version
+    #[arg(long)]
+    before_install: bool,
+}
+
 #[derive(Subcommand)]
 enum Spool {
     /// Show what waits, and the counters, for every program that writes records
@@ -61,13 +77,57 @@ enum Spool {
         #[command(flatten)]
         folder: SpoolFolder,
     },
+    /// List the records that wait and those set aside, by their numbers
+    List(SpoolFolder),
+    /// Show everything in a record, the text of commands too
+    Show {
+        /// the record, as list names it
+        #[arg(value_name = "WRITER/NUMBER", required = true)]
+        records: Vec<String>,
+        #[command(flatten)]
+        folder: SpoolFolder,
+    },
+    /// Remove a record for good: no server will have it
+    Drop {
+        /// the record, as list names it
+        #[arg(value_name = "WRITER/NUMBER", required = true)]
+        records: Vec<String>,
+        #[command(flatten)]
+        root: SpoolRoot,
+    },
+    /// Let records that were set aside wait for a server again
+    Retry {
+        /// the record, as list names it [default: all that servers did not take]
+        #[arg(value_name = "WRITER/NUMBER")]
+        records: Vec<String>,
+        #[command(flatten)]
+        root: SpoolRoot,
+    },
+}
+
+impl Spool {
+    fn root(&self) -> &Path {
+        match self {
+            Self::Status(folder)
+            | Self::List(folder)
+            | Self::Flush { folder, .. }
+            | Self::Show { folder, .. } => &folder.root.spool,
+            Self::Drop { root, .. } | Self::Retry { root, .. } => &root.spool,
+        }
+    }
+}
+
+#[derive(Args)]
+struct SpoolRoot {
+    /// the folder of the spool
+    #[arg(long, value_name = "FOLDER", default_value = ROOT)]
+    spool: PathBuf,
 }
 
 #[derive(Args)]
 struct SpoolFolder {
-    /// the folder of the spool
-    #[arg(long, value_name = "FOLDER", default_value = ROOT)]
-    spool: PathBuf,
+    #[command(flatten)]
+    root: SpoolRoot,
     /// print one JSON object
     #[arg(long)]
     json: bool,
@@ -85,16 +145,24 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.action {
-        Action::Check(with) => check::run(&with.config),
+        Action::Check(with) if with.before_install => Ok(check::before_install(&with.root)),
+        Action::Check(with) => check::run(&with.config.config, &with.root),
         Action::Identity(action) => identity::run(action),
-        Action::Spool(Spool::Status(folder)) => {
-            needs_root(&folder.spool)?;
-            spool::status(&folder.spool, folder.json)
+        Action::Spool(action) => {
+            needs_root(action.root())?;
+            run_spool(action, action.root())
         }
-        Action::Spool(Spool::Flush { config, folder }) => {
-            needs_root(&folder.spool)?;
-            spool::flush(&config.config, &folder.spool, folder.json)
-        }
+    }
+}
+
+fn run_spool(action: &Spool, root: &Path) -> Result<Exit, Failure> {
+    match action {
+        Spool::Status(folder) => spool::status(root, folder.json),
+        Spool::Flush { config, folder } => spool::flush(&config.config, root, folder.json),
+        Spool::List(folder) => records::list(root, folder.json),
+        Spool::Show { records, folder } => records::show(root, records, folder.json),
+        Spool::Drop { records, .. } => records::discard(root, records),
+        Spool::Retry { records, .. } => records::retry(root, records),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tacacs_common::client::{Client, getent};
 use tacacs_common::config::Config;
-use tacacs_common::outcome::{DenyReason, Outcome};
+use tacacs_common::outcome::Outcome;
 use tacacs_common::spool::{Delivery, End, Limits, Report, Spool, Status};
 
 use super::NAME;
@@ -27,6 +27,7 @@ struct WriterStatus<'w> {
     refused: u64,
     dropped: u64,
     corrupt: u64,
+    removed: u64,
 }
 
 impl<'w> WriterStatus<'w> {
@@ -41,6 +42,7 @@ impl<'w> WriterStatus<'w> {
             refused: status.refused,
             dropped: status.dropped,
             corrupt: status.corrupt,
+            removed: status.removed,
         }
     }
 
@@ -49,7 +51,7 @@ impl<'w> WriterStatus<'w> {
             format!(", the oldest {} s old", now.saturating_sub(oldest))
         });
         format!(
-            "{}\n  pending    {} records, {} bytes{age}\n  spooled    {}\n  delivered  {}\n  refused    {}\n  dropped    {}\n  corrupt    {}\n",
+            "{}\n  pending    {} records, {} bytes{age}\n  spooled    {}\n  delivered  {}\n  refused    {}\n  dropped    {}\n  corrupt    {}\n  removed    {}\n",
             self.writer,
             self.pending,
             self.bytes,
@@ -57,7 +59,8 @@ impl<'w> WriterStatus<'w> {
             self.delivered,
             self.refused,
             self.dropped,
-            self.corrupt
+            self.corrupt,
+            self.removed
         )
     }
 }
@@ -120,21 +123,15 @@ pub(super) fn flush(config: &Path, root: &Path, json: bool) -> Result<Exit, Fail
 }
 
 fn send(client: &mut Client<'_>, body: &[u8]) -> Delivery {
-    match client.account(body) {
-        Outcome::Pass(_) => Delivery::Stored,
+    let outcome = client.account(body);
+    match &outcome {
+        Outcome::Pass(_) => {}
         Outcome::Deny(denial) => {
             output::tell(NAME, format_args!("{}: {}", denial.server, denial.reason));
-            match denial.reason {
-                // It will not fit a packet tomorrow either.
-                DenyReason::Unsendable(_) => Delivery::Refused,
-                _ => Delivery::Retry,
-            }
         }
-        Outcome::Unreachable(unreachable) => {
-            output::tell(NAME, unreachable);
-            Delivery::Retry
-        }
+        Outcome::Unreachable(unreachable) => output::tell(NAME, unreachable),
     }
+    Delivery::of(&outcome)
 }
 
 fn ended(writer: &str, report: &Report) -> (&'static str, Exit) {
@@ -150,7 +147,7 @@ fn ended(writer: &str, report: &Report) -> (&'static str, Exit) {
 }
 
 /// The spools under `root`, in the order of their names.
-fn writers(root: &Path) -> Result<Vec<(String, Spool)>, Failure> {
+pub(super) fn writers(root: &Path) -> Result<Vec<(String, Spool)>, Failure> {
     let failed = |error: io::Error| Failure::usage(format!("{}: {error}", root.display()));
     let mut writers = Vec::new();
     let entries = match std::fs::read_dir(root) {

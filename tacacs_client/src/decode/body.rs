@@ -86,8 +86,7 @@ pub(crate) fn open(header: &Header, body: &[u8], show_secrets: bool) -> Result<O
         }
         "AcctRequest" => {
             let request = AcctRequest::decode(body)?;
-            let fields = Fields::default().with("flags", record(request.flags));
-            (about(fields, &request.about), request.check(header.version))
+            (acct_request(&request), request.check(header.version))
         }
         _ => {
             let reply = AcctReply::decode(body)?;
@@ -99,6 +98,12 @@ pub(crate) fn open(header: &Header, body: &[u8], show_secrets: bool) -> Result<O
         }
     };
     Ok(Opened { fields, verdict })
+}
+
+/// An accounting record, which has no secret in it.
+pub(crate) fn acct_request(request: &AcctRequest<'_>) -> Fields {
+    let fields = Fields::default().with("flags", record(request.flags));
+    about(fields, &request.about)
 }
 
 fn hidden(bytes: &[u8]) -> Value {

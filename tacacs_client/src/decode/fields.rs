@@ -58,6 +58,12 @@ impl Fields {
         self
     }
 
+    /// One value as it is shown; nothing if there is none of this name.
+    pub(crate) fn shown(&self, name: &str) -> String {
+        let value = self.0.iter().find(|(found, _)| *found == name);
+        value.map_or_else(String::new, |(_, value)| Shown(value).to_string())
+    }
+
     /// One line a value, indented, with the values in one column.
     pub(crate) fn write_text(&self, indent: &str, out: &mut String) {
         use std::fmt::Write;

@@ -5,9 +5,9 @@
 //! refuse it for, by name. Must never show a password or a response unless
 //! told to.
 
-mod body;
+pub(crate) mod body;
 pub(crate) mod command;
-mod fields;
+pub(crate) mod fields;
 mod hex;
 
 use serde::Serialize;

@@ -4,7 +4,7 @@
 //! write raises SIGPIPE; a descriptor that somebody else closed and reused is left alone.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::Trouble;
 use super::budget::Wait;
-use super::resolve::{self, Resolver};
+use super::resolve;
+use super::{Means, Trouble, ports};
 use crate::config::{Address, Server, Source};
 
 /// The account that the agent runs as.
@@ -37,24 +37,27 @@ pub trait Transport: Read + Write + AsFd + Send {
     fn abandon(self: Box<Self>);
 }
 
-/// Connects to a server. `resolver` is asked for the addresses of a name.
+/// Connects to a server. The port is one that is this host's last resort, if it had no
+/// other.
 pub(super) fn connect(
     server: &Server,
     wait: &Wait,
-    resolver: Option<Resolver>,
-) -> Result<Box<dyn Transport>, Trouble> {
+    means: Means,
+) -> Result<(Box<dyn Transport>, Option<u16>), Trouble> {
     if server.tls.is_some() {
         return Err(Trouble::NoTlsHere);
     }
     let socket = match &server.address {
         Address::Unix(path) => connect_unix(path, server, wait)?,
-        Address::Ip(address) => connect_tcp(&[*address], server, wait)?,
+        Address::Ip(address) => connect_tcp(&[*address], server, wait, means)?,
         Address::Name { host, port } => {
-            let addresses = resolve::addresses(host, *port, server, wait, resolver)?;
-            connect_tcp(&addresses, server, wait)?
+            let addresses = resolve::addresses(host, *port, server, wait, means.resolver)?;
+            connect_tcp(&addresses, server, wait, means)?
         }
     };
-    Plain::new(socket).map(|plain| Box::new(plain) as Box<dyn Transport>)
+    let local = socket.local_addr().ok().and_then(|own| own.as_socket());
+    let last = local.map(|own| own.port()).filter(|port| *port < 1024);
+    Plain::new(socket).map(|plain| (Box::new(plain) as Box<dyn Transport>, last))
 }
 
 fn connect_unix(path: &Path, server: &Server, wait: &Wait) -> Result<Socket, Trouble> {
@@ -118,16 +121,21 @@ fn uid_of(passwd: &[u8], name: &str) -> Option<u32> {
 
 /// Tries all addresses within one limit, starting a further one while those
 /// before are still silent; the first that answers wins.
-fn connect_tcp(addresses: &[SocketAddr], server: &Server, wait: &Wait) -> Result<Socket, Trouble> {
+fn connect_tcp(
+    addresses: &[SocketAddr],
+    server: &Server,
+    wait: &Wait,
+    means: Means,
+) -> Result<Socket, Trouble> {
     let mut rest = addresses.iter();
     let mut pending: Vec<Socket> = Vec::new();
     let mut begun = None;
-    let mut last = Trouble::Resolve(io::ErrorKind::NotFound.into());
+    let mut last = Trouble::Resolve(io::Error::other("it has no address now"));
     loop {
         let more = match rest.next() {
             None => false,
             Some(address) => {
-                match begin(*address, server) {
+                match begin(*address, server, means) {
                     Ok((socket, true)) => return Ok(socket),
                     Ok((socket, false)) => {
                         begun.get_or_insert_with(Instant::now);
@@ -162,8 +170,30 @@ fn connect_tcp(addresses: &[SocketAddr], server: &Server, wait: &Wait) -> Result
     }
 }
 
-/// Starts connecting. The flag says whether it has happened already.
-fn begin(address: SocketAddr, server: &Server) -> Result<(Socket, bool), Trouble> {
+/// Starts connecting, from one of the last ports if users have taken all others. The flag
+/// says whether it has happened already.
+fn begin(address: SocketAddr, server: &Server, means: Means) -> Result<(Socket, bool), Trouble> {
+    let error = match begin_from(None, address, server) {
+        Err(Trouble::NoPort(error)) => error,
+        begun => return begun,
+    };
+    if !means.local_ports {
+        return Err(Trouble::NoPort(error));
+    }
+    for port in ports::last().map_err(Trouble::NoPort)? {
+        match begin_from(Some(port), address, server) {
+            Err(Trouble::NoPort(error)) if error.kind() != io::ErrorKind::PermissionDenied => {}
+            begun => return begun,
+        }
+    }
+    Err(Trouble::NoPort(error))
+}
+
+fn begin_from(
+    port: Option<u16>,
+    address: SocketAddr,
+    server: &Server,
+) -> Result<(Socket, bool), Trouble> {
     let local = |what| move |error| Trouble::Local(what, error);
     let kind = Type::STREAM.nonblocking();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))
@@ -174,15 +204,43 @@ fn begin(address: SocketAddr, server: &Server) -> Result<(Socket, bool), Trouble
             .bind_device(Some(device.as_bytes()))
             .map_err(local("vrf"))?;
     }
-    if let Some(source) = source_for(address, server.source) {
+    if port.is_some() {
+        // These are few: closing resets the connection, so that none is kept for minutes.
         socket
-            .bind(&SocketAddr::new(source, 0).into())
-            .map_err(local("source_ip"))?;
+            .set_linger(Some(Duration::ZERO))
+            .map_err(local("SO_LINGER"))?;
+    }
+    if let Some(own) = own_address(address, server.source, port) {
+        socket.bind(&own.into()).map_err(|error| {
+            let kind = error.kind();
+            let forbidden = port.is_some() && kind == io::ErrorKind::PermissionDenied;
+            if forbidden || kind == io::ErrorKind::AddrInUse {
+                Trouble::NoPort(error)
+            } else {
+                Trouble::Local("source_ip", error)
+            }
+        })?;
     }
     match socket.connect(&address.into()) {
         Ok(()) => Ok((socket, true)),
         Err(error) if is_in_progress(&error) => Ok((socket, false)),
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            Err(Trouble::NoPort(error))
+        }
         Err(error) => Err(refused(error)),
+    }
+}
+
+/// What to bind to before connecting, if the kernel is not to choose it all.
+fn own_address(to: SocketAddr, source: Source, port: Option<u16>) -> Option<SocketAddr> {
+    let any = match to {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let source = source_for(to, source);
+    match (source, port) {
+        (None, None) => None,
+        _ => Some(SocketAddr::new(source.unwrap_or(any), port.unwrap_or(0))),
     }
 }
 
@@ -194,14 +252,15 @@ fn source_for(address: SocketAddr, source: Source) -> Option<IpAddr> {
 }
 
 fn is_in_progress(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EINPROGRESS) || error.kind() == io::ErrorKind::WouldBlock
+    error.raw_os_error() == Some(libc::EINPROGRESS)
 }
 
 /// Tells this host's own shortages from a server that cannot be reached.
 fn refused(error: io::Error) -> Trouble {
     match error.raw_os_error() {
         Some(
-            libc::EMFILE
+            libc::EAGAIN
+            | libc::EMFILE
             | libc::ENFILE
             | libc::ENOMEM
             | libc::ENOBUFS

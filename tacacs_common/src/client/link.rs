@@ -9,8 +9,7 @@ use zeroize::Zeroizing;
 
 use super::budget::{Budget, FAIR_CHANCE, Wait};
 use super::connect::{Transport, connect, is_readable, wait_for};
-use super::resolve::Resolver;
-use super::{Trouble, random};
+use super::{Means, Trouble, random};
 use crate::config::{Address, Server, SingleConnect};
 use crate::exchange::{NotOurs, Session};
 use crate::obfuscate::Protection;
@@ -33,7 +32,7 @@ pub(super) struct Link {
     offer: bool,
     /// Whether a reply has come in the session that runs.
     answered: bool,
-    resolver: Option<Resolver>,
+    last_port: Option<u16>,
 }
 
 /// How long the reply to a packet may take.
@@ -50,7 +49,7 @@ impl Link {
     pub(super) fn open(
         server: &Server,
         budget: &mut Budget,
-        resolver: Option<Resolver>,
+        means: Means,
     ) -> Result<Self, Trouble> {
         let secret = server.secret().map_err(Trouble::Config)?;
         let is_protected = server.tls.is_some() || matches!(server.address, Address::Unix(_));
@@ -58,12 +57,12 @@ impl Link {
             return Err(Trouble::NoSecret);
         }
         let begun = Instant::now();
-        let connected = budget.spend(server.timeout, |wait| connect(server, wait, resolver));
+        let connected = budget.spend(server.timeout, |wait| connect(server, wait, means));
         if let Err(Trouble::Resolve(_) | Trouble::ResolveTimeout { .. }) = connected {
             // A resolver may know no limits, and what it used is used.
             budget.take(begun.elapsed().saturating_sub(server.timeout));
         }
-        let transport = connected?;
+        let (transport, last_port) = connected?;
         Ok(Self {
             transport: Some(transport),
             secret,
@@ -72,13 +71,13 @@ impl Link {
             single_connect: false,
             offer: server.single_connect == SingleConnect::Auto,
             answered: false,
-            resolver,
+            last_port,
         })
     }
 
-    /// Who was asked for the server's address.
-    pub(super) const fn resolver(&self) -> Option<Resolver> {
-        self.resolver
+    /// The port it comes from, if the host had no other than its last.
+    pub(super) const fn last_port(&self) -> Option<u16> {
+        self.last_port
     }
 
     /// Whether a further session may begin here (RFC 8907 section 4.3).
@@ -175,12 +174,6 @@ impl From<Trouble> for Fault {
 }
 
 impl LinkSession<'_> {
-    /// Whether the server ended the session, or said something out of turn, while it
-    /// was the client's turn.
-    pub(super) fn is_over(&self) -> bool {
-        is_readable(self.transport.as_fd())
-    }
-
     /// Sends a packet that has no reply.
     pub(super) fn tell<'b>(
         &mut self,

@@ -1,13 +1,14 @@
 //! The blocking client: one operation over the server list.
 //!
 //! Owns failover and time. The next server is asked only when one could not be
-//! reached; a denial ends the list. After its first CONTINUE an authentication
-//! stays where it is, so a one-time code is never sent twice.
+//! reached; a denial ends the list. After its first question an authentication
+//! ends in a pass or a denial, so a one-time code is never sent twice.
 
 mod budget;
 mod connect;
 pub mod getent;
 mod link;
+mod ports;
 mod random;
 mod resolve;
 mod trouble;
@@ -15,17 +16,19 @@ mod visit;
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use budget::Budget;
 use link::{Fault, Link};
 use visit::{Record, Visit, accounted, authenticate_at, authorized, challenge, once, unreadable};
 
 pub use connect::Transport;
-pub use resolve::Resolver;
+pub use ports::most_sockets;
+pub use resolve::{Resolver, names_have_authority};
 pub use trouble::Trouble;
 
 use crate::config::{Address, AgentFallback, Config, Roles, Server};
+use crate::dialogues::{Dialogues, Slot};
 use crate::exchange::authen::{Ask, Who};
 use crate::hold_down::{self, HeldSet, HoldDown};
 use crate::outcome::{Denial, DenyReason, Outcome, Unreachable};
@@ -99,10 +102,20 @@ pub struct Client<'c> {
     /// Whether somebody who may stop this process could make a server seem dead.
     distrusting: bool,
     hold_down: HoldDown,
+    dialogues: Option<Dialogues>,
     kept: Option<Connection>,
     troubles: Vec<(String, Trouble)>,
     in_vain: Option<Duration>,
+    means: Means,
+}
+
+/// What this host lends to a connection.
+#[derive(Clone, Copy)]
+struct Means {
+    /// Who is asked for the addresses of a name.
     resolver: Option<Resolver>,
+    /// Whether root may connect from the last ports.
+    local_ports: bool,
 }
 
 impl<'c> Client<'c> {
@@ -117,10 +130,14 @@ impl<'c> Client<'c> {
             shared_out: false,
             distrusting: false,
             hold_down: HoldDown::new(hold_down::PATH, global.hold_down),
+            dialogues: None,
             kept: None,
             troubles: Vec::new(),
             in_vain: None,
-            resolver: None,
+            means: Means {
+                resolver: None,
+                local_ports: global.local_ports,
+            },
         }
     }
 
@@ -131,11 +148,18 @@ impl<'c> Client<'c> {
         self
     }
 
+    /// Counts the dialogues of the host, and lets no more of them wait at a server.
+    #[must_use]
+    pub fn counting(mut self, dialogues: Dialogues) -> Self {
+        self.dialogues = Some(dialogues);
+        self
+    }
+
     /// Looks the names of servers up by `resolver`, which keeps a limit: the process's own
     /// resolver does not.
     #[must_use]
     pub fn resolving_by(mut self, resolver: Resolver) -> Self {
-        self.resolver = Some(resolver);
+        self.means.resolver = Some(resolver);
         self
     }
 
@@ -150,7 +174,8 @@ impl<'c> Client<'c> {
     }
 
     /// For a setuid program. What its caller may have brought about holds no server down
-    /// and makes an outcome [provoked](Unreachable::provoked).
+    /// and makes an outcome [provoked](Unreachable::provoked), as this host's shortages do
+    /// in every program.
     #[must_use]
     pub const fn distrusting_its_caller(mut self, setuid: bool) -> Self {
         self.distrusting = setuid;
@@ -195,9 +220,13 @@ impl<'c> Client<'c> {
         ask: &mut dyn FnMut(&Ask<'_>) -> Option<Secret>,
     ) -> Outcome<Accepted> {
         let slow = self.authen_timeout;
+        let interactive = matches!(way, Way::Ascii | Way::ChangePassword);
         self.over_servers(
-            |roles| roles.authentication,
-            false,
+            Task {
+                role: |roles| roles.authentication,
+                all: false,
+                interactive,
+            },
             &mut |link, server, budget| {
                 let how = match challenge(way) {
                     Ok(how) => how,
@@ -211,8 +240,11 @@ impl<'c> Client<'c> {
     /// Asks for an authorization.
     pub fn authorize(&mut self, request: &AuthorRequest<'_>) -> Outcome<Authorized> {
         self.over_servers(
-            |roles| roles.authorization,
-            false,
+            Task {
+                role: |roles| roles.authorization,
+                all: false,
+                interactive: false,
+            },
             &mut |link, server, budget| {
                 let body = match once::<AuthorRequest<'_>>(link, request, server, budget) {
                     Ok(body) => body,
@@ -231,8 +263,11 @@ impl<'c> Client<'c> {
     pub fn account(&mut self, record: &[u8]) -> Outcome<Accepted> {
         let all = self.acct_all;
         self.over_servers(
-            |roles| roles.accounting,
-            all,
+            Task {
+                role: |roles| roles.accounting,
+                all,
+                interactive: false,
+            },
             &mut |link, server, budget| {
                 let body = match once(link, &Record(record), server, budget) {
                     Ok(body) => body,
@@ -252,12 +287,11 @@ impl<'c> Client<'c> {
     /// that accepts is enough.
     fn over_servers<T>(
         &mut self,
-        role: fn(&Roles) -> bool,
-        all: bool,
+        task: Task,
         visit: &mut dyn FnMut(&mut Link, &Server, &mut Budget) -> Visit<T>,
     ) -> Outcome<T> {
         let now = hold_down::boottime();
-        let order = order(&self.servers, role, &self.hold_down.held(now));
+        let order = order(&self.servers, task.role, &self.hold_down.held(now));
         let all_held = order.iter().all(|(_, is_held)| *is_held);
         let pass_over = all_held && self.in_vain.is_some_and(|at| lasts(at, now));
         let mut budget = Budget::new(self.deadline);
@@ -273,24 +307,25 @@ impl<'c> Client<'c> {
             if is_held {
                 budget.cap(HELD_DOWN_LIMIT);
             }
-            let begun = Instant::now();
             let visit = if pass_over {
                 Visit::Next(Trouble::HeldDown)
             } else if budget.is_spent() {
                 Visit::Next(Trouble::NoTime)
             } else if self.shared_out {
-                budget.share(waiting, |share| self.visit(&server, share, visit))
+                budget.share(waiting, |share| self.visit(&server, share, task, visit))
             } else {
-                self.visit(&server, &mut budget, visit)
+                self.visit(&server, &mut budget, task, visit)
             };
             waiting = waiting.saturating_sub(1);
-            let provoked = self.distrusting
-                && visit.trouble().is_some_and(|trouble| match trouble {
-                    // A dead server gets no fair chance, nor does one behind many silent ones.
-                    Trouble::ConnectTimeout { .. } | Trouble::NoReply { .. } if is_held => false,
-                    Trouble::NoTime => !is_held && used < self.deadline,
-                    trouble => trouble.may_be_provoked(begun.elapsed()),
-                });
+            let by_its_caller = |trouble: &Trouble| match trouble {
+                // A dead server gets no fair chance, nor does one behind many silent ones.
+                Trouble::ConnectTimeout { .. } | Trouble::NoReply { .. } if is_held => false,
+                Trouble::NoTime => !is_held && used < self.deadline,
+                trouble => trouble.may_be_provoked(),
+            };
+            let provoked = visit.trouble().is_some_and(|trouble| {
+                trouble.is_shortage() || (self.distrusting && by_its_caller(trouble))
+            });
             unreachable.provoked |= provoked;
             if visit.trouble().is_none_or(Trouble::takes_time) {
                 used = used.saturating_add(server.timeout);
@@ -299,7 +334,7 @@ impl<'c> Client<'c> {
                 let _ = self.hold_down.clear(&key(&server));
             }
             match visit {
-                Visit::Settled(Ok(pass)) if all => accepted = Some(pass),
+                Visit::Settled(Ok(pass)) if task.all => accepted = Some(pass),
                 Visit::Settled(Ok(pass)) => {
                     self.troubles.append(&mut unreachable.tried);
                     return Outcome::Pass(pass);
@@ -317,12 +352,6 @@ impl<'c> Client<'c> {
                         self.note(&server, &trouble);
                     }
                     unreachable.tried.push((server.name.clone(), trouble));
-                }
-                // The server has answered before, so it is not dead: more likely the
-                // person took longer to type than it waits.
-                Visit::Stay(trouble) => {
-                    unreachable.tried.push((server.name.clone(), trouble));
-                    return Outcome::Unreachable(unreachable);
                 }
             }
         }
@@ -342,8 +371,13 @@ impl<'c> Client<'c> {
         &mut self,
         server: &Server,
         budget: &mut Budget,
+        task: Task,
         visit: &mut dyn FnMut(&mut Link, &Server, &mut Budget) -> Visit<T>,
     ) -> Visit<T> {
+        let _slot = match self.slot(server, task.interactive) {
+            Ok(slot) => slot,
+            Err(reason) => return Visit::deny(reason, b""),
+        };
         let kept = self.kept.take_if(|kept| kept.address == server.address);
         if let Some(mut link) = kept.map(|kept| kept.link).filter(Link::is_usable) {
             let result = visit(&mut link, server, budget);
@@ -353,9 +387,13 @@ impl<'c> Client<'c> {
                 return result;
             }
         }
-        match Link::open(server, budget, self.resolver) {
+        match Link::open(server, budget, self.means) {
             Err(trouble) => Visit::Next(trouble),
             Ok(mut link) => {
+                if let Some(port) = link.last_port() {
+                    let trouble = Trouble::LastPort(port);
+                    self.troubles.push((server.name.clone(), trouble));
+                }
                 let result = visit(&mut link, server, budget);
                 self.keep(server, link, &result);
                 result
@@ -363,14 +401,28 @@ impl<'c> Client<'c> {
         }
     }
 
+    /// The right to let a dialogue wait at a server, taken before it knows of it.
+    fn slot(&self, server: &Server, interactive: bool) -> Result<Option<Slot>, DenyReason> {
+        let Some(dialogues) = self.dialogues.as_ref().filter(|_| interactive) else {
+            return Ok(None);
+        };
+        match dialogues.enter(&key(server), self.distrusting) {
+            Ok(Some(slot)) => Ok(Some(slot)),
+            Ok(None) => Err(DenyReason::NoSlot),
+            Err(error) => Err(DenyReason::Uncounted(error.to_string())),
+        }
+    }
+
     /// Keeps a connection on which a server decided, in single connection mode.
     fn keep<T>(&mut self, server: &Server, link: Link, visit: &Visit<T>) {
-        use DenyReason::{Aborted, FlagMismatch, TooManyRounds, TooSlow};
+        use DenyReason::{Aborted, BrokenOff, FlagMismatch, TooManyRounds};
         let decided = match visit {
             // Forged, or left in the middle, where the server may still say something.
-            Visit::Settled(Err((FlagMismatch | Aborted | TooManyRounds | TooSlow, _))) => false,
+            Visit::Settled(Err((FlagMismatch | Aborted | TooManyRounds | BrokenOff(_), _))) => {
+                false
+            }
             Visit::Settled(_) => true,
-            Visit::Next(_) | Visit::Stay(_) => false,
+            Visit::Next(_) => false,
         };
         if decided && link.is_usable() {
             let address = server.address.clone();
@@ -383,6 +435,16 @@ impl<'c> Client<'c> {
             let _ = self.hold_down.mark(&key(server), hold_down::boottime());
         }
     }
+}
+
+/// What servers are asked for.
+#[derive(Clone, Copy)]
+struct Task {
+    role: fn(&Roles) -> bool,
+    /// Of every server.
+    all: bool,
+    /// With questions to a person, for whom a connection has to wait.
+    interactive: bool,
 }
 
 /// Whom to ask: the agent alone if there is one, and behind it the servers if the

@@ -11,9 +11,27 @@ use super::Trouble;
 use super::budget::Wait;
 use crate::config::Server;
 
-/// Looks a name up within a limit. `TimedOut`: the limit was reached. `None`: it
-/// cannot be asked here, and this process's own resolver is.
+/// Looks a name up within a limit. `TimedOut`: the limit was reached. `NotFound`: said with
+/// authority. `None`: it cannot be asked here, and this process's own resolver is.
 pub type Resolver = fn(name: &str, limit: Duration) -> Option<io::Result<Vec<IpAddr>>>;
+
+/// Whether it is a name server's word when getaddrinfo(3) knows no such name, going by the
+/// text of nsswitch.conf(5). It says the same when a name server could not be asked and
+/// another service, asked after it, does not know the name.
+pub fn names_have_authority(nsswitch: &str) -> bool {
+    let line = nsswitch
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("hosts:"));
+    let Some(services) = line.and_then(|line| line.split('#').next()) else {
+        return false;
+    };
+    let services: Vec<&str> = services.split_whitespace().collect();
+    let (last, before) = match services.split_last() {
+        Some((last, before)) => (*last, before),
+        None => return false,
+    };
+    matches!(last, "files" | "dns") && before.iter().all(|service| *service == "files")
+}
 
 /// The addresses of the server `name`, out of one wait with the connecting to them.
 pub(super) fn addresses(
@@ -61,6 +79,24 @@ mod tests {
         };
         let server = Server::new("s", address, None);
         addresses("localhost", 49, &server, &Wait::new(wait), Some(resolver))
+    }
+
+    #[test]
+    fn no_such_name_has_authority_where_nothing_is_asked_after_dns() {
+        for (nsswitch, authority) in [
+            ("passwd: files\nhosts: files dns # as ever\n", true),
+            ("hosts:files", true),
+            ("hosts: files myhostname dns", false),
+            ("hosts: files dns myhostname", false),
+            ("hosts: dns files", false),
+            ("hosts: files mdns4_minimal [NOTFOUND=return] dns", false),
+            ("hosts: files [!UNAVAIL=return] dns", false),
+            ("hosts: # none", false),
+            ("#hosts: files", false),
+            ("", false),
+        ] {
+            assert_eq!(names_have_authority(nsswitch), authority, "{nsswitch}");
+        }
     }
 
     #[test]

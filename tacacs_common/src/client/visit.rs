@@ -4,12 +4,11 @@
 //! Owns the translation of a server's words into the three outcomes. Must never
 //! choose a server.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::budget::Budget;
 use super::link::{Fault, Link, LinkSession, ReplyLimit};
-use super::resolve::Resolver;
-use super::{Accepted, Authorized, Trouble, Way, connect, random};
+use super::{Accepted, Authorized, Trouble, Way, random};
 use crate::config::Server;
 use crate::escape;
 use crate::exchange::authen::{Ask, Authentication, End, How, Step, What, Who};
@@ -29,8 +28,6 @@ pub(super) enum Visit<T> {
     Settled(Result<T, (DenyReason, Vec<u8>)>),
     /// The next server's turn.
     Next(Trouble),
-    /// Failed, where no other server may go on.
-    Stay(Trouble),
 }
 
 impl<T> Visit<T> {
@@ -41,15 +38,20 @@ impl<T> Visit<T> {
     pub(super) const fn trouble(&self) -> Option<&Trouble> {
         match self {
             Self::Settled(_) => None,
-            Self::Next(trouble) | Self::Stay(trouble) => Some(trouble),
+            Self::Next(trouble) => Some(trouble),
         }
     }
 
-    pub(super) fn fault(fault: Fault, stay: bool) -> Self {
+    /// With `asked` the server has put a question, so it was alive a moment ago: the next
+    /// try finds out whether it still is. Otherwise whoever can wait, or make servers end
+    /// what waits, would go on to what the host does without them.
+    pub(super) fn fault(fault: Fault, asked: bool) -> Self {
         match fault {
             Fault::Unsendable(error) => Self::deny(DenyReason::Unsendable(error), b""),
             Fault::Flag(_) => Self::deny(DenyReason::FlagMismatch, b""),
-            Fault::Trouble(trouble) if stay => Self::Stay(trouble),
+            Fault::Trouble(trouble) if asked => {
+                Self::deny(DenyReason::BrokenOff(trouble.to_string()), b"")
+            }
             Fault::Trouble(trouble) => Self::Next(trouble),
         }
     }
@@ -105,7 +107,6 @@ pub(super) fn authenticate_at(
     } else {
         ReplyLimit::Quick
     };
-    let resolver = link.resolver();
     let started = Authentication::start(who, how, |start, version| {
         let mut session = link.session(PacketType::Authen, version)?;
         let body = session.ask(start, limit, server.timeout, budget)?;
@@ -115,35 +116,28 @@ pub(super) fn authenticate_at(
         Ok(started) => started,
         Err(fault) => return Visit::fault(fault, false),
     };
-    let mut continued = false;
+    let mut asked = false;
     loop {
         let reply = match AuthenReply::decode(&body) {
             Ok(reply) => reply,
             Err(error) => {
-                return Visit::fault(Fault::Trouble(unreadable(server, error)), continued);
+                return Visit::fault(Fault::Trouble(unreadable(server, error)), asked);
             }
         };
         let question = match dialogue.on_reply(&reply) {
-            Step::Done(end) => return ended(end, server, &reply, continued),
+            Step::Done(end) => return ended(end, server, &reply, asked),
             Step::Ask(question) => question,
         };
-        let asked = Instant::now();
+        asked = true;
         let Some(answer) = ask(&question) else {
             abort(&mut session, server, budget);
             return Visit::deny(DenyReason::Aborted, b"");
         };
-        // Unreachable would let whoever waits long enough go on to what the host does
-        // without servers, for which a second factor may not be needed.
-        let too_slow = session.is_over() && asked.elapsed() >= server.timeout;
-        if too_slow && is_alive(server, budget, resolver) {
-            return Visit::deny(DenyReason::TooSlow, b"");
-        }
         let next = AuthenContinue {
             user_msg: answer.expose(),
             data: b"",
             abort: false,
         };
-        continued = true;
         // Behind a name, which nobody typed, no telephone has to be waited for.
         let limit = match question.what {
             What::User => ReplyLimit::Quick,
@@ -151,18 +145,9 @@ pub(super) fn authenticate_at(
         };
         body = match session.ask(&next, limit, server.timeout, budget) {
             Ok(body) => body,
-            Err(fault) => return Visit::fault(fault, true),
+            Err(fault) => return Visit::fault(fault, asked),
         };
     }
-}
-
-/// Whether the server takes connections.
-fn is_alive(server: &Server, budget: &mut Budget, resolver: Option<Resolver>) -> bool {
-    budget
-        .spend(server.timeout, |wait| {
-            connect::connect(server, wait, resolver)
-        })
-        .is_ok()
 }
 
 fn abort(session: &mut LinkSession<'_>, server: &Server, budget: &mut Budget) {
@@ -175,7 +160,7 @@ fn abort(session: &mut LinkSession<'_>, server: &Server, budget: &mut Budget) {
     let _ = session.tell(&abort, server.timeout, budget);
 }
 
-fn ended(end: End, server: &Server, reply: &AuthenReply<'_>, continued: bool) -> Visit<Accepted> {
+fn ended(end: End, server: &Server, reply: &AuthenReply<'_>, asked: bool) -> Visit<Accepted> {
     let reason = match end {
         End::Pass => {
             let server_msg = reply.server_msg.to_vec();
@@ -190,9 +175,9 @@ fn ended(end: End, server: &Server, reply: &AuthenReply<'_>, continued: bool) ->
         End::TooManyRounds => DenyReason::TooManyRounds,
         End::Error => {
             let error = server_error(reply.data, reply.server_msg);
-            return Visit::fault(error.into(), continued);
+            return Visit::fault(error.into(), asked);
         }
-        End::Protocol => return Visit::fault(Trouble::Protocol.into(), continued),
+        End::Protocol => return Visit::fault(Trouble::Protocol.into(), asked),
     };
     Visit::deny(reason, reply.server_msg)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::draft::{Draft, Here, ServerDraft};
 use super::error::{Error, Place};
-use super::host::HostFacts;
+use super::host::Facts;
 use super::types::*;
 
 /// RFC 8907 section 10.5.1: a secret is at least 16 characters long.
@@ -33,7 +33,7 @@ pub(super) fn short_secret(len: usize) -> String {
 pub(super) fn finish(
     mut draft: Draft,
     main: &Path,
-    host: &dyn Fn() -> HostFacts,
+    host: &dyn Fn() -> Facts,
 ) -> Result<Config, Error> {
     let mut problems = Error::default();
     let whole = Place::whole(&main.file_name().unwrap_or_default().to_string_lossy());
@@ -77,6 +77,7 @@ pub(super) fn finish(
     if is_nobody_asked(&draft, &servers) {
         draft.warnings.push(format!("{whole}: {NOBODY_ASKED}"));
     }
+    warn_of_what_counts_for_nothing(&mut draft);
     problems.or(Config {
         global: draft.global,
         servers,
@@ -84,6 +85,32 @@ pub(super) fn finish(
         accounting: draft.accounting,
         warnings: draft.warnings,
     })
+}
+
+/// Keys that the policy of an outage leaves without effect.
+fn warn_of_what_counts_for_nothing(draft: &mut Draft) {
+    let global = &draft.global;
+    let policy = global.unreachable;
+    let idle = [
+        (
+            "fallback_users",
+            policy != UnreachablePolicy::Users && !global.fallback_users.is_empty(),
+            "users",
+        ),
+        (
+            "offline_hours",
+            policy != UnreachablePolicy::Ignore && global.offline_hours > 0,
+            "ignore",
+        ),
+    ];
+    for (key, is_idle, counts_with) in idle {
+        if let Some(place) = draft.place(Here::Global, key).filter(|_| is_idle) {
+            let text = format!(
+                "{place}: '{key}' counts with unreachable = {counts_with} alone: remove it, or choose that policy"
+            );
+            draft.warnings.push(text);
+        }
+    }
 }
 
 /// Whether `unknown = authorize` is in vain, so that nobody's first login can work.
@@ -240,12 +267,7 @@ fn check_mixed(servers: &[Server], places: &[Place], problems: &mut Error) {
     }
 }
 
-fn check_uid_range(
-    draft: &Draft,
-    whole: &Place,
-    host: &dyn Fn() -> HostFacts,
-    problems: &mut Error,
-) {
+fn check_uid_range(draft: &Draft, whole: &Place, host: &dyn Fn() -> Facts, problems: &mut Error) {
     let given = draft.place(Here::Mapping, "uid_range");
     if draft.mapping.mode == Mode::Local && given.is_none() {
         return;
@@ -255,7 +277,15 @@ fn check_uid_range(
         *draft.mapping.uid_range.start(),
         *draft.mapping.uid_range.end(),
     );
-    for (from, to, whose) in host().taken() {
+    let host = match host() {
+        Ok(host) => host,
+        Err(why) => {
+            let text =
+                format!("which uids are free cannot be told, {why}: make that file readable");
+            return problems.add(place, text);
+        }
+    };
+    for (from, to, whose) in host.taken() {
         if first <= to && from <= last {
             let text = format!(
                 "uid_range {first}-{last} overlaps {from}-{to}, {whose}: write uid_range = FIRST-LAST of uids that \

@@ -7,6 +7,7 @@
 
 use super::draft::ServerDraft;
 use super::error::nearest;
+use super::fallback::FallbackUsers;
 use super::types::*;
 use super::values::*;
 use crate::secret::Secret;
@@ -19,6 +20,7 @@ pub(super) enum Kind {
     Word(&'static [&'static str]),
     Roles,
     Names,
+    Fallback,
     Token,
     Path,
     PasswdPath,
@@ -97,8 +99,8 @@ macro_rules! keys {
 }
 
 use Kind::{
-    Address as Addr, Device, Names, Number, PasswdPath, Path, Prefix, Seconds, Socket, Switch,
-    Token, UidRange, Word,
+    Address as Addr, Device, Fallback, Names, Number, PasswdPath, Path, Prefix, Seconds, Socket,
+    Switch, Token, UidRange, Word,
 };
 
 keys! {
@@ -118,6 +120,19 @@ keys! {
         "login", Word(&["pap", "chap", "ascii", "login", "mschap", "mschapv2"]), "pap", g.login = login(v)?,
             "how a password is sent: pap, chap, ascii, mschap or mschapv2",
             "Challenges and one-time codes need ascii, which old files call login.";
+        "prompt"("Password:_"), Token, "", g.prompt = Some(token(v)?.replace('_', " ")),
+            "what to ask for a password with",
+            "_ stands for a blank. With login = ascii the password is then asked for before a server is, so \
+                that no connection waits for it: a server closes those that wait, and takes only so many.";
+        "dialogues", Number(2, 1000), "10", g.dialogues = number(v)?,
+            "dialogues with one server that may wait at the same time, with login = ascii",
+            "All processes of the host count. A login beyond it is refused, and no case for unreachable: else who \
+                lets connections wait, which needs no account, would make the server seem full. Programs like su \
+                and sudo have half of them, for who starts them can let them wait for ever.";
+        "local_ports", Switch, "yes", g.local_ports = switch(v)?,
+            "connect from a port of 600 to 1023 when every other one is taken",
+            "Any user can take all the others. Ports that /etc/services or /etc/bindresvport.blacklist names are \
+                left alone. no: the login is refused.";
         "service", Token, "shell", g.service = token(v)?,
             "value of the service argument in authorization and accounting",
             "Servers choose their rules by it.";
@@ -152,12 +167,23 @@ keys! {
         "skip_services", Names, "systemd-user cron atd", g.skip_services = names(v)?,
             "PAM services that are not accounted",
             "Their authorization comes from the stored entry.";
-        "unreachable", Word(&["ignore", "deny"]), "ignore", g.unreachable = unreachable(v)?,
-            "when no server answers: ignore or deny",
-            "ignore: the next PAM module decides, so a local password still works. deny: the login is refused.";
+        "unreachable", Word(&["users", "deny", "ignore"]), "users", g.unreachable = unreachable(v)?,
+            "when no server answers: users, deny or ignore",
+            "users: the login is refused, but for those whom fallback_users names. deny: the login is refused. \
+                ignore: the next PAM module decides for everybody. Whoever can make a server slow, full or silent \
+                (any local user, anybody who can reach sshd) then decides that an old local password counts: \
+                docs/outages.md has a table.";
+        "fallback_users"("breakglass @netops"), Fallback, "", g.fallback_users = FallbackUsers::parse(v)?,
+            "for whom the host decides when no server answers, with unreachable = users",
+            "Names, and @GROUP for the members that the line of the group in /etc/group lists: neither a primary \
+                group nor any other source of groups counts. A local password or key is enough for them then, \
+                whatever keeps the servers from answering: name few, and take off who leaves. Who has no line in \
+                /etc/passwd needs an entry of the identity store that a server approved last. root never needs to \
+                be named.";
         "offline_hours", Number(0, 8760), "0", g.offline_hours = number(v)?,
             "hours a stored authorization may stand in for an unreachable server",
-            "It counts for logins that were authenticated another way, by a key say, with unreachable = ignore. In su and sudo it does not stand in for what their user can cause. 0: never.";
+            "It counts for logins that were authenticated another way, by a key say, with unreachable = ignore, and \
+                with no other policy. It never stands in for a refusal, nor for what a user can cause. 0: never.";
         "debug", Switch, "no", g.debug = switch(v)?,
             "log the steps of each exchange",
             "Secrets, passwords and codes are not logged at any level.";
@@ -303,8 +329,9 @@ fn agent_fallback(word: &str) -> Option<AgentFallback> {
 
 fn unreachable(word: &str) -> Option<UnreachablePolicy> {
     Some(match word {
-        "ignore" => UnreachablePolicy::Ignore,
+        "users" => UnreachablePolicy::Users,
         "deny" => UnreachablePolicy::Deny,
+        "ignore" => UnreachablePolicy::Ignore,
         _ => return None,
     })
 }
@@ -372,6 +399,7 @@ impl Kind {
             Self::Switch => "yes or no",
             Self::Roles => "some of authentication, authorization, accounting",
             Self::Names => "words apart by blanks or commas",
+            Self::Fallback => "names of users, and @GROUP, apart by blanks or commas",
             Self::Token => "one word of at most 64 printable ASCII characters",
             Self::Path => "a path that starts with /",
             Self::PasswdPath => "a path that starts with /, without a colon",

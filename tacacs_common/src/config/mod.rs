@@ -11,6 +11,7 @@
 //! | `keys` | the one table of keys, defaults and help |
 //! | `values` | readers of one value each |
 //! | `lines` | comments, sections and values of a line |
+//! | `fallback` | whom `fallback_users` names |
 //! | `files` | owner, mode and size of files |
 //! | `parse` | files to a draft |
 //! | `old` | old keys and the PAM line |
@@ -24,6 +25,7 @@
 mod check;
 mod draft;
 mod error;
+mod fallback;
 mod files;
 mod host;
 mod keys;
@@ -41,12 +43,14 @@ mod tests;
 use std::path::Path;
 
 pub use error::{Error, Place, Problem};
+pub use fallback::FallbackUsers;
 pub use host::HostFacts;
 pub use types::*;
 
 use crate::secret::Secret;
 use draft::Here;
 use files::{Loaded, Refusal};
+use host::Facts;
 use parse::Parser;
 
 /// Where the configuration is, unless a program is told otherwise.
@@ -67,7 +71,7 @@ impl Config {
     /// # Errors
     /// As for [`Config::load`].
     pub fn load_for_lookup(path: &Path) -> Result<Self, Error> {
-        Self::load_with(path, &[], &HostFacts::default)
+        Self::load_with(path, &[], &|| Ok(HostFacts::default()))
     }
 
     /// Reads the file `path`, or the one that `conf=` names, and lets the
@@ -83,7 +87,7 @@ impl Config {
         Self::load_with(path, words, &HostFacts::read)
     }
 
-    fn load_with(path: &Path, words: &[&str], host: &dyn Fn() -> HostFacts) -> Result<Self, Error> {
+    fn load_with(path: &Path, words: &[&str], host: &dyn Fn() -> Facts) -> Result<Self, Error> {
         let named = old::values_of(words, "conf").last();
         let path = named.map_or(path, Path::new);
         let enough = ["server", "include"]
@@ -125,6 +129,6 @@ impl Config {
         parser
             .problems
             .or(parser.draft)
-            .and_then(|draft| check::finish(draft, path, &|| host.clone()))
+            .and_then(|draft| check::finish(draft, path, &|| Ok(host.clone())))
     }
 }

@@ -83,6 +83,10 @@ pub(super) static PAM_WORDS: &[(&str, &str)] = &[
         "use_first_pass",
         "use the password that an earlier module asked for, and never ask",
     ),
+    (
+        "nodelay",
+        "do not have libpam wait two seconds, give or take one, before a refusal",
+    ),
 ];
 
 impl Parser<'_> {
@@ -186,7 +190,8 @@ impl Parser<'_> {
             None => (word, None),
         };
         match (name, value) {
-            ("conf" | "include", Some(_)) => {}
+            // The module looks at it before it reads any configuration.
+            ("nodelay", None) | ("conf" | "include", Some(_)) => {}
             ("try_first_pass", None) if self.draft.global.pass == FirstPass::None => {
                 self.draft.global.pass = FirstPass::Try;
             }

@@ -52,6 +52,9 @@ fn show_global(text: &mut Text, global: &Global) {
     text.key("deadline", seconds(global.deadline));
     text.key("hold_down", seconds(global.hold_down));
     text.key("login", word(&global.login));
+    text.key("prompt", optional(&global.prompt).replace(' ', "_"));
+    text.key("dialogues", global.dialogues);
+    text.key("local_ports", switch(global.local_ports));
     text.key("service", &global.service);
     text.key("protocol", optional(&global.protocol));
     text.key("source_ip", source(&global.source));
@@ -64,6 +67,7 @@ fn show_global(text: &mut Text, global: &Global) {
     text.key("min_uid", global.min_uid);
     text.key("skip_services", global.skip_services.join(" "));
     text.key("unreachable", word(&global.unreachable));
+    text.key("fallback_users", &global.fallback_users);
     text.key("offline_hours", global.offline_hours);
     text.key("debug", switch(global.debug));
     text.key("allow_mixed", switch(global.allow_mixed));

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{Error, Place};
+use super::fallback::FallbackUsers;
 use super::{files, keys, values};
 use crate::secret::Secret;
 
@@ -68,14 +69,20 @@ pub struct Global {
     pub skip_services: Vec<String>,
     /// What happens when no server answers.
     pub unreachable: UnreachablePolicy,
+    /// Whom [`UnreachablePolicy::Users`] does not refuse.
+    pub fallback_users: FallbackUsers,
     /// How long a stored authorization may stand in for a server; 0: never.
     pub offline_hours: u32,
     /// Log the steps of an exchange.
     pub debug: bool,
     /// TLS servers may stand next to plain ones.
     pub allow_mixed: bool,
-    /// Password prompt (PAM line only).
+    /// Password prompt.
     pub prompt: Option<String>,
+    /// Dialogues with one server that may wait at the same time.
+    pub dialogues: u32,
+    /// Whether root may connect from a port below 1024 when there is no other.
+    pub local_ports: bool,
     /// Use of the password another module asked for (PAM line only).
     pub pass: FirstPass,
 }
@@ -103,10 +110,14 @@ pub enum AgentFallback {
 /// What happens when no server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnreachablePolicy {
-    /// The next PAM module decides.
-    Ignore,
+    /// The login is refused, unless `fallback_users` names the user: then the next PAM
+    /// module decides.
+    Users,
     /// The login is refused.
     Deny,
+    /// The next PAM module decides. Whoever can make a server slow, full or silent then
+    /// decides that an old local password counts.
+    Ignore,
 }
 
 /// Use of a password that an earlier PAM module asked for.
@@ -452,11 +463,14 @@ impl Default for Global {
             exclude_users: Vec::new(),
             min_uid: 0,
             skip_services: Vec::new(),
-            unreachable: UnreachablePolicy::Ignore,
+            unreachable: UnreachablePolicy::Deny,
+            fallback_users: FallbackUsers::default(),
             offline_hours: 0,
             debug: false,
             allow_mixed: false,
             prompt: None,
+            dialogues: 0,
+            local_ports: false,
             pass: FirstPass::None,
         };
         keys::each_default(|set, value| {

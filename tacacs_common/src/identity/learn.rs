@@ -1,6 +1,7 @@
 //! From a server's approval to an entry in the store. The PAM module and
 //! `tacplus identity add` are those who write one.
 
+use std::io;
 use std::path::Path;
 
 use super::map::{self, Unmapped, Wishes};
@@ -48,15 +49,15 @@ pub fn entry_with_uid<'m>(
     host: &Host<'_>,
 ) -> Result<(Entry, Vec<&'m str>), Unmapped> {
     let level = granted.priv_lvl.ok_or(Unmapped::NoLevel)?.level();
-    let shells = || host::text(host.shells);
+    let shells = |shell: &str| host::is_shell(host.shells, shell).map_err(unread(host.shells));
     let wishes = Wishes {
         uid,
-        ..Wishes::read(mapping, granted.args.as_arguments(), &shells)
+        ..Wishes::read(mapping, granted.args.as_arguments(), &shells)?
     };
     let mut entry = map::plan(mapping, store, user, level, &wishes)?;
     free(mapping, &entry, host)?;
-    let group = host::text(host.group);
-    let (groups, missing) = host::gids(&group, map::group_names(mapping, level));
+    let names = map::group_names(mapping, level);
+    let (groups, missing) = host::gids(host.group, names).map_err(unread(host.group))?;
     entry.groups = groups;
     entry.learned = host.now;
     entry.changed = host.now.saturating_mul(1000);
@@ -69,15 +70,16 @@ pub fn entry_with_uid<'m>(
 /// # Errors
 /// Whose it is.
 pub fn free(mapping: &Mapping, entry: &Entry, host: &Host<'_>) -> Result<(), Unmapped> {
-    let (passwd, group) = (host::text(host.passwd), host::text(host.group));
     let name = match mapping.mode {
         Mode::Shared => format!("{}{}", mapping.user_prefix, entry.level),
         Mode::Unique | Mode::Local => entry.name.clone(),
     };
-    let user = host::owner(&passwd, entry.uid, &name);
-    // A group of the own name only adds members to it.
-    let owner = user
-        .or_else(|| host::owner(&group, entry.gid, &name).map(|group| format!("group {group}")));
+    let owner = |path: &Path, id| host::owner(path, id, &name).map_err(unread(path));
+    let owner = match owner(host.passwd, entry.uid)? {
+        // A group of the own name only adds members to it.
+        None => owner(host.group, entry.gid)?.map(|group| format!("group {group}")),
+        user => user,
+    };
     owner.map_or(Ok(()), |owner| {
         Err(Unmapped::Collision {
             name,
@@ -85,6 +87,37 @@ pub fn free(mapping: &Mapping, entry: &Entry, host: &Host<'_>) -> Result<(), Unm
             owner,
         })
     })
+}
+
+/// Whether what lookups answer about the user is ours to change. A user of another module
+/// is not: of a directory, or of a service that has a user while it runs. Our own uids are
+/// in uid_range, or stored.
+///
+/// # Errors
+/// The uid is another module's, or no lookup finds a user whom the store has: then one of
+/// them has failed, and who the program takes him for is not known.
+pub fn not_elsewhere(
+    mapping: &Mapping,
+    old: Option<&Entry>,
+    entry: &Entry,
+    told: Option<u32>,
+) -> Result<(), Unmapped> {
+    let is_active = |old: &Entry| old.state == State::Active;
+    match told {
+        Some(uid)
+            if uid != entry.uid
+                && !mapping.uid_range.contains(&uid)
+                && old.is_none_or(|old| old.uid != uid) =>
+        {
+            Err(Unmapped::Elsewhere(uid))
+        }
+        None if old.is_some_and(is_active) => Err(Unmapped::Unseen),
+        _ => Ok(()),
+    }
+}
+
+fn unread(path: &Path) -> impl Fn(io::Error) -> Unmapped {
+    |error| Unmapped::Unread(path.to_owned(), error)
 }
 
 /// Stores a user's entry, and in mode shared the account that goes with it. Where no program

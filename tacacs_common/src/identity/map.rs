@@ -7,7 +7,9 @@
 //! the same uid on every host of the same `uid_range`. This must never change: files
 //! all over the network would change their owner.
 
+use std::io;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use super::{Entry, NOLOGIN, Refusal, State, Store, StoreError, line, name};
 use crate::config::{Mapping, Mode};
@@ -29,6 +31,12 @@ pub enum Unmapped {
     },
     /// Lookups answer with this uid, which is none of ours.
     Elsewhere(u32),
+    /// No lookup finds the user, whom the store has.
+    Unseen,
+    /// A lookup failed, which is not to find nobody.
+    Lookup(io::Error),
+    /// A file of the host that would have to be asked.
+    Unread(PathBuf, io::Error),
     /// The configured home or shell cannot stand in a passwd entry.
     Unwritable,
     /// The server approved without saying a level.
@@ -52,6 +60,11 @@ impl std::fmt::Display for Unmapped {
                 f,
                 "another module of nsswitch.conf knows the name, with uid {uid}: the servers have no say over it"
             ),
+            Self::Unseen => f.write_str(
+                "it is stored here and no lookup finds it: see 'tacplus check', and whether the host is out of descriptors",
+            ),
+            Self::Lookup(error) => write!(f, "a lookup of the name failed: {error}"),
+            Self::Unread(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Unwritable => {
                 f.write_str("its home or shell is not a path that a passwd entry can hold")
             }
@@ -239,9 +252,16 @@ fn hash(bytes: &[u8]) -> u64 {
 
 impl Wishes {
     /// Takes what the configuration names out of an approval's arguments. What a passwd
-    /// entry or `shells` (the text of `/etc/shells`) does not allow is left out.
-    pub fn read(mapping: &Mapping, args: Arguments<'_>, shells: &dyn Fn() -> Vec<u8>) -> Self {
-        let value = |name: &Option<String>, good: &dyn Fn(&str) -> bool| {
+    /// entry or `shells` (whether `/etc/shells` lists it) does not allow is left out.
+    ///
+    /// # Errors
+    /// What `shells` answers.
+    pub fn read<E>(
+        mapping: &Mapping,
+        args: Arguments<'_>,
+        shells: &dyn Fn(&str) -> Result<bool, E>,
+    ) -> Result<Self, E> {
+        let value = |name: &Option<String>, good: fn(&str) -> bool| {
             let name = name.as_deref()?;
             let mut named = args.parsed().flatten();
             // The first one of a name counts.
@@ -249,20 +269,16 @@ impl Wishes {
             let text = str::from_utf8(argument.value).ok()?;
             good(text).then(|| text.to_owned())
         };
-        let is_shell = |text: &str| {
-            let lists = |shells: Vec<u8>| {
-                shells
-                    .split(|byte| *byte == b'\n')
-                    .any(|line| line.trim_ascii() == text.as_bytes())
-            };
-            line::is_path(text) && lists(shells())
+        let shell = match value(&mapping.shell_attribute, line::is_path) {
+            Some(shell) if shells(&shell)? => Some(shell),
+            _ => None,
         };
-        Self {
+        Ok(Self {
             uid: None,
-            gecos: value(&mapping.gecos_attribute, &line::is_text),
-            home: value(&mapping.home_attribute, &line::is_path),
-            shell: value(&mapping.shell_attribute, &is_shell),
-        }
+            gecos: value(&mapping.gecos_attribute, line::is_text),
+            home: value(&mapping.home_attribute, line::is_path),
+            shell,
+        })
     }
 }
 
@@ -354,9 +370,9 @@ mod tests {
         ] {
             args.push_raw(argument.as_bytes()).unwrap();
         }
-        let shells = || b"# shells\n/bin/sh\n /bin/zsh\n".to_vec();
+        let shells = |shell: &str| Ok::<_, ()>(shell == "/bin/zsh");
         let mut mapping = Mapping::default();
-        let read = |mapping: &Mapping| Wishes::read(mapping, args.as_arguments(), &shells);
+        let read = |mapping: &Mapping| Wishes::read(mapping, args.as_arguments(), &shells).unwrap();
         assert_eq!(read(&mapping), Wishes::default());
         mapping.gecos_attribute = Some("name".to_owned());
         mapping.home_attribute = Some("dir".to_owned());
@@ -379,7 +395,7 @@ mod tests {
             shell_attribute: Some("s".to_owned()),
             ..Mapping::default()
         };
-        let shells = || b"/bin/sh\nsh\n/bin/../bin/sh\n".to_vec();
+        let shells = |shell: &str| Ok::<_, ()>(shell != "/bin/evil");
         for bad in [
             "g=a:b",
             "h=home",
@@ -396,7 +412,7 @@ mod tests {
             let mut args = ArgumentsBuf::new();
             args.push_raw(bad.as_bytes()).unwrap();
             let wishes = Wishes::read(&mapping, args.as_arguments(), &shells);
-            assert_eq!(wishes, Wishes::default(), "{bad:?}");
+            assert_eq!(wishes, Ok(Wishes::default()), "{bad:?}");
         }
     }
 }

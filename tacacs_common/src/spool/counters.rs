@@ -1,9 +1,10 @@
 //! The numbers of a spool.
 //!
-//! Owns the file `counters`. It has one length for ever and is written in place by
-//! one write under its own lock: a process that is killed leaves the old numbers or
-//! the new ones, at the price of one system call. A power cut may bring older numbers
-//! back, so no number may decide whether a record is kept.
+//! Owns the files `counters` and `counters.setuid`, the latter for programs whose user
+//! may stop them while they hold its lock. A file has one length for ever and is
+//! written in place by one write under its own lock: a process that is killed leaves
+//! the old numbers or the new ones, at the price of one system call. A power cut may
+//! bring older numbers back, so no number may decide whether a record is kept.
 
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -11,18 +12,19 @@ use std::os::unix::fs::FileExt;
 use crate::statefile::{Lock, check_size_limit};
 
 pub(super) const FILE: &str = "counters";
+pub(super) const SETUID_FILE: &str = "counters.setuid";
 pub(super) const MAX_BYTES: usize = 1024;
 
 /// What happened here since the folder was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counters {
-    /// The number last given to a record.
+    /// The highest number of a record that has left.
     pub(super) last: u64,
-    pub(super) spooled: u64,
     pub(super) delivered: u64,
     pub(super) refused: u64,
     pub(super) dropped: u64,
     pub(super) corrupt: u64,
+    pub(super) removed: u64,
 }
 
 impl Counters {
@@ -51,6 +53,23 @@ impl Counters {
         counters
     }
 
+    /// A record with this number has left: none of a later one is lower. A number of
+    /// the upper half is no number that was ever given here.
+    pub(super) fn left(&mut self, seq: u64) {
+        if i64::try_from(seq).is_ok() {
+            self.last = self.last.max(seq);
+        }
+    }
+
+    /// The sums of two files.
+    pub(super) fn plus(mut self, other: &Self) -> Self {
+        let mut other = *other;
+        for ((_, field), (_, more)) in self.fields().into_iter().zip(other.fields()) {
+            *field = field.saturating_add(*more);
+        }
+        self
+    }
+
     fn text(mut self) -> String {
         self.fields()
             .iter()
@@ -61,11 +80,11 @@ impl Counters {
     fn fields(&mut self) -> [(&'static str, &mut u64); 6] {
         [
             ("last", &mut self.last),
-            ("spooled", &mut self.spooled),
             ("delivered", &mut self.delivered),
             ("refused", &mut self.refused),
             ("dropped", &mut self.dropped),
             ("corrupt", &mut self.corrupt),
+            ("removed", &mut self.removed),
         ]
     }
 }

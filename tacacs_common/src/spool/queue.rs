@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::Limits;
+use super::limits::{Excess, Limits};
 use super::record::Entry;
 use crate::statefile::Folder;
 
@@ -15,6 +15,13 @@ pub(super) struct Queue {
     pub(super) records: Vec<Entry>,
     /// Records being written, by writers alive or dead.
     pub(super) temporaries: Vec<Entry>,
+}
+
+/// Whether this is the name of a record that is being written.
+pub(super) fn is_temporary(name: &[u8]) -> bool {
+    let name = str::from_utf8(name).ok();
+    name.and_then(|name| Entry::parse(name.strip_prefix('.')?))
+        .is_some()
 }
 
 impl Queue {
@@ -44,44 +51,38 @@ impl Queue {
 
     /// Sum of the lengths of the records.
     pub(super) fn bytes(&self) -> u64 {
-        total(self.records.iter())
+        let lengths = self.records.iter().map(|entry| entry.length);
+        lengths.fold(0, u64::saturating_add)
     }
 
-    /// Whether a record of this length keeps within the limits; what is being written
-    /// counts already.
-    pub(super) fn has_room(&self, length: u64, limits: Limits) -> bool {
-        let records = self.all().count() as u64;
-        let bytes = total(self.all()).saturating_add(length);
-        records < limits.records && bytes <= limits.bytes
+    /// Whether this keeps within the limits with one of its entries, `entry`.
+    pub(super) fn has_room(&self, entry: &Entry, limits: Limits) -> Result<(), Excess> {
+        limits.hold(self.all(), entry)
     }
 
-    /// The oldest records, as many as have to go to keep within the limits.
-    pub(super) fn excess(&mut self, limits: Limits) -> &[Entry] {
+    /// Whether this keeps within the limits when `entry` comes as well.
+    pub(super) fn has_room_besides(&self, entry: &Entry, limits: Limits) -> Result<(), Excess> {
+        limits.hold(self.all().chain([entry]), entry)
+    }
+
+    /// The oldest records of these that `counts`, as many as have to go to keep within
+    /// the limits.
+    pub(super) fn excess(&mut self, limits: Limits, counts: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         self.records.sort_unstable();
         let mut room = limits;
-        let kept = self
-            .records
-            .iter()
-            .rev()
-            .take_while(|entry| {
-                let fits = room.records > 0 && room.bytes >= entry.length;
-                if fits {
-                    room.records -= 1;
-                    room.bytes -= entry.length;
-                }
-                fits
-            })
-            .count();
-        self.records
-            .split_at_checked(self.records.len().saturating_sub(kept))
-            .map_or(&[], |(excess, _)| excess)
+        let counted = self.records.iter().rev().filter(|entry| counts(entry));
+        let excess = counted.skip_while(|entry| {
+            let fits = room.records > 0 && room.bytes >= entry.length;
+            if fits {
+                room.records -= 1;
+                room.bytes -= entry.length;
+            }
+            fits
+        });
+        excess.copied().collect()
     }
 
-    fn all(&self) -> impl Iterator<Item = &Entry> {
+    fn all(&self) -> impl Iterator<Item = &Entry> + Clone {
         self.records.iter().chain(&self.temporaries)
     }
-}
-
-fn total<'a>(entries: impl Iterator<Item = &'a Entry>) -> u64 {
-    entries.fold(0, |sum, entry| sum.saturating_add(entry.length))
 }

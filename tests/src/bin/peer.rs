@@ -111,6 +111,9 @@ impl Connection {
             }
             let (kind, seen) = read(&header, &body).unwrap_or_default();
             let kind = if kind.is_empty() { "malformed" } else { kind };
+            let own = self.script.acct_of.iter();
+            let own = own.filter(|(user, _)| kind == "acct" && *user == seen.user);
+            let own = own.map(|(_, step)| step.clone()).next();
             self.note(kind, seen)?;
 
             let steps = match header.packet_type {
@@ -119,10 +122,8 @@ impl Connection {
                 _ => &self.script.authen,
             };
             let number = usize::from(header.seq_no / 2);
-            let step = steps
-                .get(number)
-                .or(steps.last())
-                .cloned()
+            let step = own
+                .or_else(|| steps.get(number).or(steps.last()).cloned())
                 .unwrap_or(Step::Silence);
             match step {
                 Step::Reply(reply) => {
@@ -191,6 +192,16 @@ impl Connection {
         match reply.forged {
             Some(Forged::MajorVersion) => header[0] = 0xD0,
             Some(Forged::LongLength) => header[8] = 0x7F,
+            Some(Forged::Status(status)) => {
+                let at = if request.packet_type == PacketType::Acct {
+                    4
+                } else {
+                    0
+                };
+                body.get_mut(at)
+                    .into_iter()
+                    .for_each(|byte| *byte ^= reply.status ^ status);
+            }
             _ => {}
         }
         self.put(&header, &body, reply.forged)

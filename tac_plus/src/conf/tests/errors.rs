@@ -58,10 +58,6 @@ fn what_cannot_be_meant_is_an_error() {
             "user = a { service = ppp { } }",
             "'protocol' after 'ppp' expected",
         ),
-        (
-            "user = a { service = x { *b = c } }",
-            "an argument needs a name",
-        ),
         ("user = a {", "'}' expected, found the end of the file"),
         (
             "host = 192.0.2/24 { }",
@@ -140,6 +136,68 @@ fn a_message_tells_what_to_do() {
     ] {
         assert_eq!(error(&format!("{KEY}{text}")), expected);
     }
+}
+
+#[test]
+fn hints_name_what_there_is_and_blame_nothing_else() {
+    let kinds = "cleartext \"...\" | des \"$6$...\" | file PATH";
+    for (text, expected) in [
+        (
+            "default authentication = pam",
+            "default authentication = file /etc/passwd; for PAM: user = DEFAULT { login = PAM pap = PAM }".to_owned(),
+        ),
+        (
+            "default authentication = db",
+            "default authentication = file /etc/passwd; for PAM: user = DEFAULT { login = PAM pap = PAM }".to_owned(),
+        ),
+        (
+            "default authentication = skey",
+            "default authentication = file /etc/passwd; for PAM: user = DEFAULT { login = PAM pap = PAM }".to_owned(),
+        ),
+        (
+            "user = a { login = pam }",
+            format!("login = {kinds} | PAM | nopassword; PAM in capitals"),
+        ),
+        (
+            "user = a { pap = crypt x }",
+            format!("pap = {kinds} | PAM; 'des' takes every format of crypt(3)"),
+        ),
+        (
+            "user = a { login = mavis }",
+            format!("login = {kinds} | PAM | nopassword; mavis belongs to tac_plus-ng, another language"),
+        ),
+        (
+            "user = a { enable = hunter2 }",
+            format!("enable = {kinds} | nopassword"),
+        ),
+        (
+            "user = a { password = cleartext x }",
+            "passwords are called login, pap, chap, ms-chap, global and enable here".to_owned(),
+        ),
+        (
+            "user = a { service = exec { default command = permit } }",
+            "'default attribute = permit' here, 'default service = permit' outside, for commands too"
+                .to_owned(),
+        ),
+        (
+            "id = spawnd { listen = { port = 49 } }",
+            "this looks like a file of tac_plus-ng, which is another language: see tac_plus.conf(5) for this one"
+                .to_owned(),
+        ),
+        (
+            "user = a { login = des $5$rounds=5000$salt$hash }",
+            "put the whole of it in double quotes".to_owned(),
+        ),
+        (
+            "host = 192.0.2.1 { key = \"hunter2\" acl = x }",
+            "an acl is named by users and groups: it says from which hosts they may ask".to_owned(),
+        ),
+    ] {
+        assert_eq!(hint(text), expected, "{text}");
+    }
+    let blamed = error("host = 192.0.2.1 { key = \"hunter2\" acl = x }");
+    assert!(blamed.contains("unknown word in a host 'acl'"), "{blamed}");
+    assert!(!blamed.contains("hunter2"), "{blamed}");
 }
 
 /// What stands under the excerpt.

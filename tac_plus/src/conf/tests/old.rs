@@ -144,6 +144,42 @@ fn what_is_odd_loads_with_a_warning() {
             "'shell' is called 'exec'",
         ),
         (
+            "user = a { service = x { *b = c } }",
+            "an argument without a name is never sent",
+        ),
+        (
+            "user = a { service = \"exec\" { } }",
+            "in quotes this is another service than exec",
+        ),
+        (
+            "acl = a { permit = 10.0.0.0/8 }",
+            "this is no network but an expression",
+        ),
+        (
+            "acl = a { permit = 10.0.0.1 }",
+            "matches other addresses too, that only hold it (^10\\.0\\.0\\.1$)",
+        ),
+        (
+            "user = a { cmd = * { permit .* } }",
+            "this block is about one called so",
+        ),
+        (
+            "user = a { cmd = .* { permit .* } }",
+            "this block is about one called so",
+        ),
+        (
+            "user = a { member = g } group = g { name = \u{201c}Ops\u{201d} }",
+            "the quotation marks are part of this word",
+        ),
+        (
+            "user = a { service = exec { priv-lvl = 15; } }",
+            "the semicolon at its end is part of this word",
+        ),
+        (
+            "user = $enab15$ { login = nopassword }",
+            "'$enab15$' has no password",
+        ),
+        (
             "user = a { arap = cleartext x }",
             "'arap' is read and never used",
         ),
@@ -151,6 +187,25 @@ fn what_is_odd_loads_with_a_warning() {
         let warnings = loaded(&format!("{KEY}{text}")).warnings.join("\n");
         assert!(warnings.contains(warning), "{text}: {warnings}");
     }
+}
+
+#[test]
+fn a_file_whose_hosts_are_names_loads_with_the_warning_about_them() {
+    let text = "host = router1.example.net { key = \"a secret of more than sixteen\" }";
+    let warnings = loaded(text).warnings.join("\n");
+    for warning in [
+        "is no address",
+        "no client may ask: no 'host' is an address",
+    ] {
+        assert!(warnings.contains(warning), "{warnings}");
+    }
+}
+
+#[test]
+fn an_access_list_of_expressions_is_no_warning() {
+    let text = r"acl = a { permit = ^10\.1\.2\.3$ deny = 10\.0 permit = .* }";
+    let warnings = loaded(&format!("{KEY}{text}")).warnings.join("\n");
+    assert!(!warnings.contains("expression"), "{warnings}");
 }
 
 #[test]

@@ -132,13 +132,17 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Whether records could be appended. A file that is there is not opened: closing it
-/// would give up the lock that the writer may just hold.
-pub(super) fn try_out(path: &Path) -> io::Result<()> {
-    if path.is_file() {
-        return Ok(accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS)?);
-    }
-    open(path).map(drop)
+/// Whether records could be appended, or the file made. Nothing is: whoever asks may be
+/// another user than the one who will write, and closing a file that is there would give
+/// up the lock that the writer may just hold.
+pub(in crate::daemon) fn try_out(path: &Path) -> io::Result<()> {
+    let there = if path.exists() {
+        path
+    } else {
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        folder.unwrap_or(Path::new("."))
+    };
+    Ok(accessat(CWD, there, Access::WRITE_OK, AtFlags::EACCESS)?)
 }
 
 /// To the disk. What has none (a pipe, a terminal) is done with writing.

@@ -31,6 +31,7 @@ use crate::escape::lone_blanks;
 use crate::policy::Done;
 use crate::policy::draft::{AccountingFormat, Settings};
 use file::RecordFile;
+pub(super) use file::try_out;
 use queue::{Job, Queue};
 
 /// How long another daemon may hold the lock, and the queue may be full, before
@@ -59,16 +60,16 @@ impl Target {
         }
     }
 
-    /// Whether records could go there now, for the one who starts the server or
-    /// reloads to know. Writes nothing.
-    pub(super) fn check(&self) -> Result<(), String> {
-        let Some(path) = &self.file else {
-            return Ok(());
-        };
-        file::try_out(path).map_err(|error| {
-            let path = path.display();
-            format!("accounting file {path} cannot be opened: {error}")
-        })
+    /// Why records could not go there now, for the one who starts the server or reloads
+    /// to know. Writes nothing.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let path = self.file.as_ref()?;
+        let error = file::try_out(path).err()?;
+        let path = path.display();
+        Some(format!(
+            "accounting file {path} cannot be written: {error}; records are answered with \
+             ERROR until it can"
+        ))
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Owns what a record looks like.
 
-use tacacs_common::packet::{AcctRecord, AcctRequest, Version};
+use tacacs_common::packet::{AcctRecord, AcctRequest, Argument, Version};
 
 use super::{Effect, Record, Session, State, Step};
 use crate::escape::{self, Field};
+
+/// Arguments that name a task.
+const TASK: [&[u8]; 4] = [b"task_id", b"start_time", b"service", b"protocol"];
 
 impl Session {
     pub(super) fn account(&mut self, request: &AcctRequest<'_>, version: Version) -> Step {
@@ -17,10 +20,7 @@ impl Session {
         let record = match request.check(version).and_then(|()| request.record()) {
             Ok(record) => record,
             Err(error) => {
-                let line = format!(
-                    "accounting record refused: device={}: {error}",
-                    self.address
-                );
+                let line = self.senseless("accounting", &request.about, &error);
                 return Step::Senseless(error, line);
             }
         };
@@ -46,12 +46,17 @@ impl Session {
         }
         line.push(b'\t');
         line.extend_from_slice(kind.as_bytes());
-        // RFC 8907 section 7.2: the arguments of a watchdog without update are ignored.
-        if record != AcctRecord::Watchdog {
-            for argument in about.args.raw().filter(|argument| !argument.is_empty()) {
-                line.push(b'\t');
-                Field(argument).append_to(&mut line);
+        // RFC 8907 section 7.2: the arguments of a watchdog without update are ignored,
+        // but for those that say of which task it is one.
+        let is_kept = |argument: &&[u8]| match record {
+            AcctRecord::Watchdog => {
+                Argument::parse(argument).is_some_and(|argument| TASK.contains(&argument.name))
             }
+            _ => !argument.is_empty(),
+        };
+        for argument in about.args.raw().filter(is_kept) {
+            line.push(b'\t');
+            Field(argument).append_to(&mut line);
         }
         line.push(b'\n');
         line

@@ -11,6 +11,7 @@ use tacacs_common::packet::{
 };
 use tacacs_common::secret::Secret;
 
+use super::author::forgiving;
 use super::{
     Answer, Attempt, Checked, Done, Effect, PamSays, Policy, Session, State, Step, authen,
 };
@@ -48,6 +49,7 @@ impl Session {
             port: start.port.to_vec(),
             rem_addr: start.rem_addr.to_vec(),
             purpose,
+            tried: 0,
         };
         let version = if self.client.lenient.minor_version {
             start.version()
@@ -55,7 +57,9 @@ impl Session {
             version
         };
         if let Err(error) = start.check(version) {
-            let line = self.line(&login, "failure", Some(&error.to_string()));
+            let word = matches!(error, Error::MinorForType { .. }).then_some("minor-version");
+            let why = format!("{error}{}", forgiving(word));
+            let line = self.line(&login, "failure", Some(&why));
             return match is_known(&error) {
                 true => {
                     let answer = Answer::of(AuthenStatus::Fail);
@@ -69,6 +73,11 @@ impl Session {
                 self.cannot_change(&login)
             }
             (AuthenType::Ascii, false) if login.user.is_empty() => self.ask_user(policy, login, 1),
+            (AuthenType::Ascii | AuthenType::NotSet, true)
+                if login.user.is_empty() && self.client.ask_enable_name =>
+            {
+                self.ask_user(policy, login, 1)
+            }
             (AuthenType::Ascii, false)
                 if self.client.lenient.ascii_start_password
                     && purpose == Purpose::Login
@@ -85,7 +94,8 @@ impl Session {
             ),
             (_, false) => {
                 let result = login::check_challenge(policy, start);
-                self.decide(policy, today, login, result, Secret::new(Vec::new()))
+                let data = Secret::from_slice(start.data);
+                self.settle(policy, today, login, result, data)
             }
         }
     }
@@ -141,19 +151,18 @@ impl Session {
         password: &[u8],
         may_ask: bool,
     ) -> Step {
-        // Only a change needs it again.
-        let kept = match login.purpose {
-            Purpose::Change => Secret::from_slice(password),
-            _ => Secret::new(Vec::new()),
-        };
         match login::check_password(policy, &self.client, &login, password, may_ask) {
-            Claim::Settled(result) => self.decide(policy, today, login, result, kept),
-            Claim::Open(effect, refusal) => {
-                self.state = State::Checking {
-                    login,
-                    refusal,
-                    password: kept,
+            Claim::Settled(result) => {
+                let password = Secret::from_slice(password);
+                self.settle(policy, today, login, result, password)
+            }
+            Claim::Open(effect) => {
+                // Only these need it again.
+                let password = match login.purpose {
+                    Purpose::Change | Purpose::Enable(_) => Secret::from_slice(password),
+                    _ => Secret::new(Vec::new()),
                 };
+                self.state = State::Checking { login, password };
                 Step::Need(effect)
             }
         }
@@ -164,21 +173,25 @@ impl Session {
         &mut self,
         policy: &Policy,
         today: Date,
-        login: Login,
-        refusal: Option<Refusal>,
+        mut login: Login,
         password: Secret,
         done: Done,
     ) -> Step {
-        let result = match (done, refusal) {
-            (Done::Pam(says), _) => return self.pam(policy, today, login, says),
-            (Done::Checked(_), Some(refusal)) => Err(refusal),
-            (Done::Checked(Checked::Right), None) => Ok(Proof::User),
-            (Done::Checked(Checked::RightUntil(day)), None) => Ok(Proof::Until(day)),
-            (Done::Checked(Checked::Wrong), None) => Err(login::WRONG_PASSWORD),
-            (Done::Checked(Checked::Unknown), None) => Err(login::UNKNOWN_USER),
+        let result = match done {
+            Done::Pam(says) => return self.pam(policy, today, login, says),
+            Done::Checked(Checked::Right) => Ok(Proof::User),
+            Done::Checked(Checked::RightUntil(day)) => Ok(Proof::Until(day)),
+            Done::Checked(Checked::Wrong) => Err(login::WRONG_PASSWORD),
+            Done::Checked(Checked::Unknown) => Err(login::not_in_file(&login)),
             _ => return self.undecided(&login, "the password could not be checked"),
         };
-        self.decide(policy, today, login, result, password)
+        match self.judge(policy, today, &login, result) {
+            Ok(told) => self.admitted(policy, login, told, password),
+            Err(_) if login::try_another(policy, &self.client, &mut login) => {
+                self.check(policy, today, login, password.expose(), false)
+            }
+            Err(refusal) => self.end(policy, &login, Err(refusal)),
+        }
     }
 
     /// Nobody could say whether it is right, which is no attempt that failed.
@@ -222,30 +235,54 @@ impl Session {
     pub(super) fn tell_pam(&mut self, login: Login, dialogue: Dialogue, answer: &[u8]) -> Step {
         self.state = State::Checking {
             login,
-            refusal: None,
             password: Secret::new(Vec::new()),
         };
         Step::Need(Effect::Answer(dialogue, Secret::from_slice(answer)))
     }
 
-    /// The password is right or wrong: what that means.
-    fn decide(
+    /// The password is right or wrong, and nothing that takes time was needed to know. Who
+    /// is refused, for whatever reason, hears it no sooner than others.
+    fn settle(
         &mut self,
         policy: &Policy,
         today: Date,
-        login: Login,
+        mut login: Login,
         result: Result<Proof, Refusal>,
         password: Secret,
     ) -> Step {
-        let result = match result {
-            Ok(proof) => self.admit(policy, today, &login, proof),
-            Err(refusal) => Err((refusal.to_owned(), Vec::new())),
-        };
-        match result {
-            Ok(_) if login.purpose == Purpose::Change => {
-                self.ask_new_password(policy, login, password)
+        match self.judge(policy, today, &login, result) {
+            Ok(told) => self.admitted(policy, login, told, password),
+            Err(_) if login::try_another(policy, &self.client, &mut login) => {
+                self.check(policy, today, login, password.expose(), false)
             }
-            result => self.end(policy, &login, result),
+            Err(refusal) => match login::imitation(policy, &login, &password) {
+                Some(effect) => {
+                    self.state = State::Imitating { login, refusal };
+                    Step::Need(effect)
+                }
+                None => self.end(policy, &login, Err(refusal)),
+            },
+        }
+    }
+
+    /// What a right or wrong password means.
+    fn judge(
+        &self,
+        policy: &Policy,
+        today: Date,
+        login: &Login,
+        result: Result<Proof, Refusal>,
+    ) -> Result<Vec<u8>, (String, Vec<u8>)> {
+        match result {
+            Ok(proof) => self.admit(policy, today, login, proof),
+            Err(refusal) => Err((refusal.to_owned(), Vec::new())),
+        }
+    }
+
+    fn admitted(&mut self, policy: &Policy, login: Login, told: Vec<u8>, password: Secret) -> Step {
+        match login.purpose {
+            Purpose::Change => self.ask_new_password(policy, login, password),
+            _ => self.end(policy, &login, Ok(told)),
         }
     }
 

@@ -8,6 +8,7 @@ use super::{Done, Effect, Policy, Program, Reply, Session, State, Step, Tag};
 use crate::escape::{Quoted, Word};
 use crate::policy::author::{self, Decision, Errand, Then, Verdict};
 use crate::policy::callout::{Callout, Outcome, UNKNOWN, VARIABLES, Variable};
+use crate::policy::draft::Lenient;
 
 /// For the client's log.
 const TOO_LONG: &str = "the rules of this command take too long";
@@ -25,11 +26,7 @@ impl Session {
         version: Version,
     ) -> Step {
         let mut request = *request;
-        let kept = if self.client.lenient.empty_arg {
-            without_empty(&request)
-        } else {
-            Ok(None)
-        };
+        let kept = self.forgiven(&request);
         if let Ok(Some(kept)) = &kept {
             request.args = kept.as_arguments();
         }
@@ -43,10 +40,7 @@ impl Session {
             .map_err(|error| *error)
             .and_then(|_| request.check(version))
         {
-            let line = format!(
-                "authorization request refused: device={}: {error}",
-                self.address
-            );
+            let line = self.senseless("authorization", &request, &error);
             return Step::Senseless(error, line);
         }
         let line = policy
@@ -55,6 +49,53 @@ impl Session {
             .then(|| self.asked(&request));
         let verdict = author::decide(policy, self.address, &request);
         self.follow(policy, &request, verdict, line)
+    }
+
+    /// The arguments, without those that nobody understands and this client may send.
+    fn forgiven(&self, request: &AuthorRequest<'_>) -> Result<Option<ArgumentsBuf>, Error> {
+        let Lenient {
+            empty_arg,
+            bare_arg,
+            ..
+        } = self.client.lenient;
+        if !(empty_arg || bare_arg) {
+            return Ok(None);
+        }
+        let mut args = ArgumentsBuf::new();
+        for argument in request.args.raw() {
+            let forgiven = match argument {
+                [] => empty_arg,
+                argument => bare_arg && is_bare(argument),
+            };
+            if !forgiven {
+                args.push_raw(argument)?;
+            }
+        }
+        Ok(Some(args))
+    }
+
+    /// The line about a request that makes no sense, with the word that would forgive it.
+    pub(super) fn senseless(
+        &self,
+        what: &str,
+        request: &AuthorRequest<'_>,
+        error: &Error,
+    ) -> String {
+        let word = match error {
+            Error::MinorForType { .. } => Some("minor-version"),
+            Error::Arg { index } => match request.args.raw().nth(*index) {
+                Some([]) => Some("empty-arg"),
+                Some(argument) if is_bare(argument) => Some("bare-arg"),
+                _ => None,
+            },
+            _ => None,
+        };
+        let (user, from) = (Word(request.user), Word(request.rem_addr));
+        format!(
+            "{what} error: user={user} client={from} device={} reason='{error}{}'",
+            self.address,
+            forgiving(word)
+        )
     }
 
     fn follow(
@@ -159,21 +200,17 @@ impl Session {
 
     /// What each variable stands for, in the order of [`VARIABLES`].
     fn fields(&self, request: &AuthorRequest<'_>, status: &str) -> [Vec<u8>; VARIABLES.len()] {
-        let text = |bytes: &[u8]| match bytes {
-            [] => UNKNOWN.to_vec(),
-            bytes => bytes.to_vec(),
-        };
         let number = |number: u8| number.to_string().into_bytes();
         let address = self.address.to_string().into_bytes();
         VARIABLES.map(|(_, variable)| match variable {
-            Variable::User => text(request.user),
+            Variable::User => request.user.to_vec(),
             Variable::Ip => address.clone(),
             Variable::Name => match &self.client.name {
                 Some(name) => name.clone().into_bytes(),
                 None => address.clone(),
             },
-            Variable::Port => text(request.port),
-            Variable::Address => text(request.rem_addr),
+            Variable::Port => request.port.to_vec(),
+            Variable::Address => request.rem_addr.to_vec(),
             Variable::Priv => number(request.priv_lvl.level()),
             Variable::Method => number(request.authen_method.to_wire()),
             Variable::Type => number(request.authen_type.to_wire()),
@@ -217,6 +254,17 @@ impl Session {
     }
 }
 
+/// What a line says about the word of a client's block that would forgive a mistake.
+pub(super) fn forgiving(word: Option<&str>) -> String {
+    word.map_or_else(String::new, |word| {
+        format!(" (lenient = {word} would forgive it)")
+    })
+}
+
+fn is_bare(argument: &[u8]) -> bool {
+    !argument.iter().any(|byte| matches!(byte, b'=' | b'*'))
+}
+
 fn decided(decision: Decision, line: Option<String>) -> Step {
     let result = match decision.status {
         AuthorStatus::PassAdd | AuthorStatus::PassRepl => "accepted",
@@ -225,13 +273,4 @@ fn decided(decision: Decision, line: Option<String>) -> Step {
     };
     let line = line.map(|line| format!("{line} result={result}"));
     Step::Reply(Reply::Author(decision), line)
-}
-
-/// The arguments of a client that may send some of no bytes.
-fn without_empty(request: &AuthorRequest<'_>) -> Result<Option<ArgumentsBuf>, Error> {
-    let mut args = ArgumentsBuf::new();
-    for argument in request.args.raw().filter(|argument| !argument.is_empty()) {
-        args.push_raw(argument)?;
-    }
-    Ok(Some(args))
 }

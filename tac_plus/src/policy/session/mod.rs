@@ -27,7 +27,7 @@ use tacacs_common::packet::{
 use tacacs_common::secret::Secret;
 
 use super::author::{Decision, Then};
-use super::login::{Login, Refusal};
+use super::login::Login;
 use super::values::Date;
 use super::{Client, Policy};
 use crate::effects::Dialogue;
@@ -147,12 +147,17 @@ enum State {
     Password {
         login: Login,
     },
-    /// An effect finds out whether it is right; with a refusal, it does not matter.
+    /// An effect finds out whether it is right.
     Checking {
         login: Login,
-        refusal: Option<Refusal>,
         /// What a change of password needs again.
         password: Secret,
+    },
+    /// It is known that this is the answer, and an effect takes the time that others take.
+    Imitating {
+        login: Login,
+        /// For the log, and for the user.
+        refusal: (String, Vec<u8>),
     },
     /// PAM asked something more.
     Asked {
@@ -236,11 +241,11 @@ impl Session {
     /// The result of the last effect.
     fn told(&mut self, policy: &Policy, today: Date, state: State, done: Done) -> Step {
         match state {
-            State::Checking {
-                login,
-                refusal,
-                password,
-            } => self.checked(policy, today, login, refusal, password, done),
+            State::Checking { login, password } => {
+                self.checked(policy, today, login, password, done)
+            }
+            // Whatever became of it: nobody's password says nothing about this user.
+            State::Imitating { login, refusal } => self.end(policy, &login, Err(refusal)),
             State::Due(answer, then) => match (done, then) {
                 (Done::Due, Ok(next)) => self.ask(policy, answer, *next),
                 (Done::Due, Err(line)) => Step::Reply(Reply::Authen(answer), Some(line)),
@@ -300,6 +305,7 @@ impl State {
             Self::User { login, .. }
             | Self::Password { login }
             | Self::Checking { login, .. }
+            | Self::Imitating { login, .. }
             | Self::Asked { login, .. }
             | Self::Changing { login } => Some(login),
             Self::NewPassword(change) => Some(change.login()),

@@ -336,6 +336,17 @@ fn nopassword_passes_without_a_question() {
 }
 
 #[test]
+fn a_users_own_login_stands_above_nopassword_of_its_group() {
+    let configuration = "host = 192.0.2.1 { key = \"a secret of more than sixteen\" }\n\
+         group = g { login = nopassword }\n\
+         user = own { member = g login = cleartext x }\nuser = none { member = g }\n";
+    for (user, expected) in [("own", "GETPASS"), ("none", "PASS")] {
+        let said = Talk::with(configuration, ONE).start(start(AuthenType::Ascii, user, b""));
+        assert!(said.starts_with(expected), "{user}: {said}");
+    }
+}
+
+#[test]
 fn enable_asks_the_user_then_the_host_then_the_level() {
     for (address, user, level, password, expected) in [
         (ONE, "alice", 15, "alice enable", "PASS"),
@@ -360,6 +371,21 @@ fn enable_asks_the_user_then_the_host_then_the_level() {
             "{user} {level} {password}"
         );
     }
+}
+
+#[test]
+fn who_raises_privileges_without_a_name_is_asked_for_one_where_the_client_says_so() {
+    let configuration = CONFIGURATION.replace("prompt =", "nameless enable = ask prompt =");
+    let mut talk = Talk::with(&configuration, ONE);
+    assert_eq!(talk.start(enable("", 15)), "GETUSER \"Who? \"");
+    assert_eq!(talk.say("alice"), "GETPASS NOECHO \"Password: \"");
+    let answer = talk.say("alice enable");
+    assert!(
+        answer.starts_with("PASS \"\" | enable 15 success: user=alice"),
+        "{answer}"
+    );
+    let named = Talk::with(&configuration, ONE).start(enable("alice", 15));
+    assert!(named.starts_with("GETPASS"), "{named}");
 }
 
 #[test]

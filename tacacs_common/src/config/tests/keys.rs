@@ -45,6 +45,9 @@ const ROWS: &[Row] = &[
         &["pap", "chap", "ascii", "login", "mschap", "mschapv2"],
         &["PAP", "md5", "pap chap"],
     ),
+    ("global", "prompt", &["PIN:_", ""], &["a b"]),
+    ("global", "dialogues", &["2", "1000"], &["1", "1001", "x"]),
+    ("global", "local_ports", SWITCH, NO_SWITCH),
     (
         "global",
         "service",
@@ -92,7 +95,18 @@ const ROWS: &[Row] = &[
         &["0", "4294967295", "-1"],
     ),
     ("global", "skip_services", NAMES, NO_NAMES),
-    ("global", "unreachable", &["ignore", "deny"], &["allow"]),
+    (
+        "global",
+        "unreachable",
+        &["users", "deny", "ignore"],
+        &["allow", "users deny", "user"],
+    ),
+    (
+        "global",
+        "fallback_users",
+        &["", "alice", "alice,@ops Bob"],
+        &["@", "1000", "alice a:b", "-rf", "*", "@@ops"],
+    ),
     ("global", "offline_hours", &["0", "8760"], &["8761", "1h"]),
     ("global", "debug", SWITCH, NO_SWITCH),
     ("global", "allow_mixed", SWITCH, NO_SWITCH),
@@ -276,9 +290,10 @@ fn an_empty_file_with_a_server_has_the_documented_defaults() {
     assert_eq!((global.min_uid, global.offline_hours), (1000, 0));
     assert_eq!(global.exclude_users, ["daemon", "nobody"]);
     assert_eq!(global.skip_services, ["systemd-user", "cron", "atd"]);
+    assert!(global.fallback_users.is_empty());
     assert_eq!(
         (global.unreachable, global.agent_fallback),
-        (UnreachablePolicy::Ignore, AgentFallback::No)
+        (UnreachablePolicy::Users, AgentFallback::No)
     );
     assert_eq!(config.mapping.uid_range, 2_010_000_000..=2_146_999_999);
     assert_eq!(

@@ -142,6 +142,7 @@ fn the_pam_line_overrides_the_file() {
         "vrf=mgmt",
         "prompt=Token_code:_",
         "try_first_pass",
+        "nodelay",
     ])
     .unwrap();
     let global = &config.global;
@@ -279,5 +280,25 @@ fn every_documented_word_of_the_pam_line_is_known() {
                 "{word}: {error}"
             );
         }
+    }
+}
+
+#[test]
+fn an_old_file_names_nobody_for_an_outage_unless_it_has_the_key() {
+    let old = "server=192.0.2.1\nsecret=0123456789abcdef\n";
+    let global = good(old).global;
+    assert_eq!(global.unreachable, UnreachablePolicy::Users);
+    assert!(global.fallback_users.is_empty());
+    let global = good(&format!("{old}fallback_users=alice,@ops\n")).global;
+    assert_eq!(global.fallback_users.to_string(), "alice @ops");
+    for word in ["unreachable=ignore", "fallback_users=alice"] {
+        let error = Config::load_with_pam_line(
+            Path::new("/nonexistent"),
+            &["server=192.0.2.1", "secret=0123456789abcdef", word],
+        );
+        assert!(
+            listed(error.unwrap_err()).contains("unknown word"),
+            "{word}"
+        );
     }
 }

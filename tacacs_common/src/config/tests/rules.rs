@@ -275,3 +275,38 @@ fn servers_that_no_lookup_can_ask_are_a_warning_where_new_users_need_one() {
         assert!(given(mapping, more).is_empty(), "{mapping}\n{more}");
     }
 }
+
+#[test]
+fn keys_that_the_policy_of_an_outage_leaves_without_effect_are_a_warning() {
+    for (global, warned) in [
+        ("fallback_users = alice", &[][..]),
+        ("fallback_users = alice\nunreachable = users", &[]),
+        ("fallback_users =\nunreachable = deny", &[]),
+        ("offline_hours = 24\nunreachable = ignore", &[]),
+        ("offline_hours = 0\nunreachable = deny", &[]),
+        (
+            "offline_hours = 24",
+            &["2: 'offline_hours' counts with unreachable = ignore alone"],
+        ),
+        (
+            "fallback_users = alice\noffline_hours = 24\nunreachable = deny",
+            &[
+                "2: 'fallback_users' counts with unreachable = users alone",
+                "3: 'offline_hours' counts with unreachable = ignore alone",
+            ],
+        ),
+        (
+            "unreachable = ignore\nfallback_users = @ops",
+            &["3: 'fallback_users' counts with unreachable = users alone"],
+        ),
+    ] {
+        let warnings = good(&format!("[global]\n{global}\n{SERVER}")).warnings;
+        assert_eq!(warnings.len(), warned.len(), "{global}: {warnings:?}");
+        for (warning, words) in warnings.iter().zip(warned) {
+            assert!(
+                warning.starts_with(&format!("tacplus.conf:{words}")),
+                "{warning}"
+            );
+        }
+    }
+}

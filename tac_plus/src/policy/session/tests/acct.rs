@@ -30,8 +30,8 @@ fn a_record_is_one_line_in_the_originals_format() {
     assert_eq!(record(0x0A, &args), format!("{fields}\tupdate\t{shown}\n"));
     assert_eq!(
         record(0x08, &args),
-        format!("{fields}\tupdate\n"),
-        "a watchdog's arguments are ignored"
+        format!("{fields}\tupdate\ttask_id=1\tservice=shell\n"),
+        "of a watchdog's arguments those that name its task are kept"
     );
 }
 
@@ -39,7 +39,7 @@ fn a_record_is_one_line_in_the_originals_format() {
 fn invalid_accounting_flags_are_errors() {
     for flags in [0x00, 0x01, 0x06, 0x0C, 0x0E] {
         assert!(
-            record(flags, &["task_id=1"]).starts_with("ERROR | accounting record refused"),
+            record(flags, &["task_id=1"]).starts_with("ERROR | accounting error: user="),
             "{flags:#x}"
         );
     }

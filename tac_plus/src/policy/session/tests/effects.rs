@@ -164,15 +164,56 @@ fn users_are_warned_two_weeks_before_their_last_day_and_kept_out_after_it() {
             "{user}: {answer}"
         );
     }
-    let pap = talk().start(start(AuthenType::Pap, "over-in-clear", b"in clear"));
-    assert!(pap.starts_with("FAIL \"Password has expired\""), "{pap}");
     let challenge = [
         &b"\x07challenge"[..],
         &chap_response(7, b"in clear", b"challenge"),
     ]
     .concat();
-    let chap = talk().start(start(AuthenType::Chap, "over-in-clear", &challenge));
-    assert!(chap.starts_with("FAIL \"Password has expired\""), "{chap}");
+    for (kind, data) in [
+        (AuthenType::Pap, &b"in clear"[..]),
+        (AuthenType::Chap, &challenge),
+    ] {
+        let mut talk = talk();
+        let need = talk.start(start(kind, "over-in-clear", data));
+        assert!(need.starts_with("verify "), "{need}");
+        let said = talk.told(Done::Checked(Checked::Wrong));
+        assert!(said.starts_with("FAIL \"Password has expired\""), "{said}");
+    }
+}
+
+#[test]
+fn whatever_becomes_of_a_decoy_it_changes_no_verdict() {
+    for (user, password, why) in [
+        ("clear", "wrong", "wrong password"),
+        ("kept-out", "in clear", "access list"),
+        ("open", "", "access list"),
+        ("DEFAULT", "in clear", "unknown user"),
+    ] {
+        for done in [
+            Done::Failed,
+            Done::Checked(Checked::Right),
+            Done::Checked(Checked::Unknown),
+            Done::Due,
+        ] {
+            let configuration = format!(
+                "{}\nacl = nowhere {{ deny = .* }}\n\
+                 user = kept-out {{ login = cleartext \"in clear\" acl = nowhere }}\n\
+                 user = open {{ login = nopassword acl = nowhere }}",
+                HASHES.replace("default authentication = file /etc/tac/all", "")
+            );
+            let mut talk = Talk::with(&configuration, ONE);
+            let mut need = talk.start(start(AuthenType::Ascii, user, b""));
+            if need.starts_with("GETPASS") {
+                need = talk.say(password);
+            }
+            assert!(need.starts_with("verify mEX027bHtzTlQ"), "{user}: {need}");
+            let answer = talk.told(done);
+            assert!(
+                answer.starts_with("FAIL \"\" | login failure: ") && answer.contains(why),
+                "{user}: {answer}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -398,6 +439,61 @@ fn mistakes_of_old_devices_are_forgiven_where_the_client_is_known_for_them() {
     }
 }
 
+/// What comes of an authorization with these arguments, as some devices send them.
+fn odd(configuration: &str, version: Version, args: &[&str]) -> String {
+    let len = |text: &str| u8::try_from(text.len()).unwrap();
+    let mut body = vec![6, 1, 1, 1, 5, 4, 8, len_of(args)];
+    body.extend(args.iter().map(|arg| len(arg)));
+    body.extend_from_slice(
+        ["alice", "tty1", "10.9.8.7", &args.concat()]
+            .concat()
+            .as_bytes(),
+    );
+    let request = AuthorRequest::decode(&body).unwrap();
+    Talk::with(configuration, ONE).step(Input::Author(request, version))
+}
+
+fn len_of(args: &[&str]) -> u8 {
+    args.len().try_into().unwrap()
+}
+
+#[test]
+fn a_mistake_of_a_device_is_logged_with_the_word_that_forgives_it_and_forgiven_by_it() {
+    let users = "user = alice { cmd = show { permit ^version$ } }\n";
+    let show = ["service=shell", "cmd=show", "cmd-arg=version"];
+    let edgecore = [&show[..], &["<cr>"]].concat();
+    let cumulus = [&[""][..], &show].concat();
+    for (word, version, args, reason) in [
+        ("bare-arg", V0, edgecore, "argument 4"),
+        ("empty-arg", V0, cumulus, "argument 1"),
+        (
+            "minor-version",
+            Version::ONE,
+            show.to_vec(),
+            "minor version 1",
+        ),
+    ] {
+        let host = "host = 192.0.2.1 { key = \"a secret of more than sixteen\" }\n";
+        let refused = odd(&format!("{host}{users}"), version, &args);
+        assert!(refused.starts_with("ERROR | "), "{word}: {refused}");
+        for part in [
+            "authorization error: user=alice client=10.9.8.7 device=192.0.2.1 reason='",
+            reason,
+            &format!("(lenient = {word} would forgive it)'"),
+        ] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+        let own = host.replace(" }", &format!(" lenient = {word} }}"));
+        let key = format!("lenient = {word} key = \"a secret of more than sixteen\"\n");
+        for configuration in [own, format!("lenient = {word}\n{host}"), key] {
+            let answer = odd(&format!("{configuration}{users}"), version, &args);
+            assert_eq!(answer, "PASS_ADD", "{configuration}");
+        }
+    }
+}
+
+const V0: Version = Version::DEFAULT;
+
 const PROGRAMS: &str = r#"
 logauthor
 host = 192.0.2.1 { key = "a secret of more than sixteen" }
@@ -431,8 +527,8 @@ fn authorize(configuration: &str, user: &str, rem_addr: &[u8]) -> (Talk, Step) {
 
 #[test]
 fn a_program_is_told_about_the_request_word_by_word() {
-    let (_, step) = authorize(PROGRAMS, "before", b"");
-    let words = r#"["/bin/pre", "before", "192.0.2.1", "192.0.2.1", "tty1; id", "unknown", "1", "6", "1", "1", "unknown", "unknown"]"#;
+    let (_, step) = authorize(PROGRAMS, "before", b"10.9.8.7");
+    let words = r#"["/bin/pre", "before", "192.0.2.1", "192.0.2.1", "tty1; id", "10.9.8.7", "1", "6", "1", "1", "fail", "unknown"]"#;
     assert_eq!(
         show(step),
         format!("run {words} < \"service=shell\\ncmd=\\n\"")
@@ -442,6 +538,15 @@ fn a_program_is_told_about_the_request_word_by_word() {
         show(step),
         "run [\"/bin/post\", \"pass\"] < \"service=shell\\ncmd=\\n\""
     );
+}
+
+#[test]
+fn an_address_that_there_is_not_is_no_argument() {
+    let programs = PROGRAMS.replace("$user $name", "-i $address -fix -u $user '$address' $name");
+    let (_, step) = authorize(&programs, "before", b"");
+    let asked = show(step);
+    let words = r#"run ["/bin/pre", "-i", "-fix", "-u", "before", "", "192.0.2.1", "#;
+    assert!(asked.starts_with(words), "{asked}");
 }
 
 #[test]

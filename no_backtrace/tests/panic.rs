@@ -1,4 +1,4 @@
-//! A panic with the late unwinder: caught, and everything on its way cleaned up.
+//! A panic without backtraces: caught, and everything on its way cleaned up.
 #![allow(
     clippy::panic,
     clippy::unwrap_used,
@@ -8,7 +8,7 @@
 use std::panic::{catch_unwind, set_hook, take_hook};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use late_unwind as _;
+use no_backtrace as _;
 
 static CLEANED: AtomicUsize = AtomicUsize::new(0);
 
