@@ -121,10 +121,12 @@ fn obstacle(call: &Call<'_>) -> Option<&'static str> {
 
 /// Whether systemd counts this process to a session, if that can be told.
 fn is_in_a_session(proc: &Path) -> Option<bool> {
-    const SESSION: &[u8] = b"/session-";
+    // logind opens none for what runs in a user's slice: in a session, or in what a desktop
+    // starts beside it.
+    const USERS: &[u8] = b"/user.slice/user-";
     let mut found = false;
     let read = hostfile::lines(&proc.join("cgroup"), &mut |line| {
-        found = line.windows(SESSION.len()).any(|part| part == SESSION);
+        found = line.windows(USERS.len()).any(|part| part == USERS);
         !found
     });
     read.ok().map(|()| found)

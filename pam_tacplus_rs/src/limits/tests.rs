@@ -120,6 +120,14 @@ fn a_mandatory_limit_that_nobody_sees_to_denies_and_names_the_key() {
         ),
         (
             timeout,
+            |host| {
+                let su = "0::/user.slice/user-1001.slice/user@1001.service/app.slice/x.scope\n";
+                fs::write(host.site.proc.join("cgroup"), su).unwrap();
+            },
+            "within another one",
+        ),
+        (
+            timeout,
             |host| fs::remove_file(host.site.proc.join("cgroup")).unwrap(),
             "within another one",
         ),
