@@ -17,6 +17,10 @@ use super::pattern::Pattern;
 use super::rules::Rules;
 use super::{LevelUser, Pair, Policy, Profile, Service};
 
+/// As many expressions have their machines before anybody asks: more than usual files
+/// hold, and a tenth of a second of a reload at most.
+const PREPARED: usize = 512;
+
 impl Policy {
     /// Compiles a draft and adds to its warnings.
     ///
@@ -27,6 +31,7 @@ impl Policy {
         let Clients { known, anybody } = Clients::compile(draft, warnings)?;
         let mut compiler = Compiler {
             patterns: HashMap::new(),
+            prepared: 0,
             acls: HashMap::new(),
             shell: draft.settings.callout_shell,
             warnings,
@@ -163,6 +168,8 @@ impl<'a> Groups<'a> {
 struct Compiler<'a> {
     /// Identical expressions are compiled once.
     patterns: HashMap<Vec<u8>, Arc<Pattern>>,
+    /// Machines that were built at once.
+    prepared: usize,
     acls: HashMap<Vec<u8>, Arc<Rules>>,
     /// Callouts are for a shell.
     shell: bool,
@@ -196,6 +203,9 @@ impl Compiler<'_> {
             Problem::new(text.place, format!("not a regular expression: {error}"))
         })?;
         let pattern = Arc::new(pattern);
+        if self.prepared < PREPARED {
+            self.prepared += usize::from(pattern.prepare());
+        }
         self.patterns
             .insert(text.value.clone(), Arc::clone(&pattern));
         Ok(pattern)

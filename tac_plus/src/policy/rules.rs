@@ -13,7 +13,8 @@ use super::pattern::Pattern;
 
 /// What a request may cost at once, in steps of [`Pattern::work`]: 2 to 5 ns each with
 /// the worst expressions, so at most a quarter of a millisecond, and next to nothing
-/// with words that can be looked for as such.
+/// with words that can be looked for as such. A usual expression takes a step for each
+/// byte, so that two hundred of them fit with a command of a line.
 const AT_ONCE: u64 = 50_000;
 
 /// Rules in order.

@@ -589,8 +589,8 @@ user = after { cmd = show { permit "(a|b)*c$" } after authorization "/bin/post $
         for arg in ["service=shell", "cmd=show"] {
             args.push_raw(arg.as_bytes()).unwrap();
         }
-        for _ in 0..200 {
-            args.mandatory("cmd-arg", &[b'a'; 200]).unwrap();
+        for _ in 0..253 {
+            args.mandatory("cmd-arg", &[b'a'; 240]).unwrap();
         }
         let request = AuthorRequest {
             authen_method: AuthenMethod::TacacsPlus,
