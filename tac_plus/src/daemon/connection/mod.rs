@@ -17,7 +17,7 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -70,7 +70,9 @@ struct Talk<'k, S> {
     shared: &'k Shared,
     stream: S,
     peer: Peer<'k>,
-    policy: Arc<Policy>,
+    /// That of the last request, which an idle connection must not keep: it may be the
+    /// only one that would.
+    policy: Weak<Policy>,
     limits: Limits,
     connection: Connection<'k, Running>,
     /// Effects in flight.
@@ -130,7 +132,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
             held: None,
             hang_up: None,
             peer,
-            policy: Arc::clone(&current.policy),
+            policy: Arc::downgrade(&current.policy),
             limits: current.limits,
             connection,
             inbox: Inbox::default(),
@@ -281,7 +283,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
 
     /// Answers everything that has arrived whole; tells whether anything had.
     async fn answer(&mut self, now: Instant) -> io::Result<bool> {
-        self.refresh();
+        let policy = self.refresh();
         self.mind_expiry(now);
         let moment = Moment {
             now,
@@ -322,7 +324,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                     let running = state.get_or_insert_with(|| {
                         self.inbox.begin(session_id);
                         Running {
-                            policy: Arc::clone(&self.policy),
+                            policy: Arc::clone(&policy),
                             session: Session::new(self.peer.address, Arc::clone(&self.peer.client)),
                             since: now,
                         }
@@ -384,19 +386,21 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
     }
 
     /// After a reload: a client that is no longer one, or has another secret now,
-    /// may end its sessions but begin none.
-    fn refresh(&mut self) {
+    /// may end its sessions but begin none. Tells what is in force.
+    fn refresh(&mut self) -> Arc<Policy> {
         let current = self.shared.current();
-        if Arc::ptr_eq(&current.policy, &self.policy) {
-            return;
+        let policy = Arc::clone(&current.policy);
+        if std::ptr::eq(Arc::as_ptr(&policy), self.policy.as_ptr()) {
+            return policy;
         }
         match current.policy.client(self.peer.address) {
             Some(client) if self.peer.is_still(client, &current, &self.connection) => {
                 self.peer.client = Arc::clone(client);
-                self.policy = Arc::clone(&current.policy);
+                self.policy = Arc::downgrade(&policy);
             }
             _ => self.connection.drain(),
         }
+        policy
     }
 
     /// A client whose certificate has run out meanwhile may end its sessions but begin
