@@ -6,7 +6,6 @@
 //! Owns which of them may be used, and who is named for it. Must never take a port that
 //! belongs to a service.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -50,17 +49,21 @@ pub(super) fn last() -> io::Result<Vec<u16>> {
         ));
     }
     let mut ports = left(&text(SERVICES), &text(BLACKLIST));
-    let keys: [u8; 2 * COUNT] = random::fill()?;
-    let mut keys = keys.chunks(2);
-    ports.sort_by_cached_key(|_| keys.next().map(<[u8]>::to_vec));
-    Ok(ports)
+    let numbers: [u8; 2 * COUNT] = random::fill()?;
+    let (numbers, _) = numbers.as_chunks::<2>();
+    let draw = |number: &[u8; 2]| {
+        let number = usize::from(u16::from_ne_bytes(*number));
+        let at = number.checked_rem(ports.len())?;
+        Some(ports.swap_remove(at))
+    };
+    Ok(numbers.iter().map_while(draw).collect())
 }
 
 /// Whose processes have most sockets, as far as can be counted in a moment: the uid, and
 /// how many. A socket that is only bound is in no table of the kernel but theirs.
 pub fn most_sockets() -> Option<(u32, usize)> {
     let begun = Instant::now();
-    let mut counts = BTreeMap::new();
+    let mut counts: Vec<(u32, usize)> = Vec::new();
     for process in fs::read_dir("/proc").ok()?.flatten() {
         let Ok(fds) = fs::read_dir(process.path().join("fd")) else {
             continue;
@@ -68,14 +71,18 @@ pub fn most_sockets() -> Option<(u32, usize)> {
         let Ok(uid) = process.metadata().map(|process| process.uid()) else {
             continue;
         };
-        let count: &mut usize = counts.entry(uid).or_default();
+        let mut count = 0_usize;
         for fd in fds.flatten() {
             if begun.elapsed() > COUNTING {
                 break;
             }
             if fs::read_link(fd.path()).is_ok_and(|what| is_socket(&what)) {
-                *count = count.saturating_add(1);
+                count = count.saturating_add(1);
             }
+        }
+        match counts.iter_mut().find(|(owner, _)| *owner == uid) {
+            Some((_, all)) => *all = all.saturating_add(count),
+            None => counts.push((uid, count)),
         }
     }
     counts.into_iter().max_by_key(|(_, count)| *count)

@@ -11,12 +11,12 @@
 //! * When such a server then takes a later record of another user, that counts as one
 //!   error of the record, in its file's name. After [`ERRORS`] of them it is set aside.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
 use super::Spool;
 use super::aside;
+use super::queue::sorted;
 use super::record::{self, Entry, Record};
 use crate::client::Accepted;
 use crate::outcome::{DenyReason, Outcome};
@@ -135,12 +135,13 @@ impl Spool {
         let last = begun.last();
         let mut waiting = self.scan()?.records;
         waiting.retain(|entry| entry.seq <= last);
-        waiting.sort_unstable();
+        let mut waiting = sorted(waiting);
+        waiting.reverse();
         Round {
             spool: self,
             report,
-            waiting: waiting.into(),
-            held: BTreeSet::new(),
+            waiting,
+            held: Vec::new(),
             failures: Vec::new(),
             doubts: 0,
             stuck: None,
@@ -186,10 +187,10 @@ struct Failure {
 struct Round<'a> {
     spool: &'a Spool,
     report: &'a mut Report,
-    /// What was not sent yet, in order.
-    waiting: VecDeque<Entry>,
+    /// What was not sent yet, the oldest last, where it is taken from.
+    waiting: Vec<Entry>,
     /// Users with a record that was not taken: what is later waits for it.
-    held: BTreeSet<Option<u64>>,
+    held: Vec<Option<u64>>,
     /// Those records, until the same server takes another's.
     failures: Vec<Failure>,
     /// How many in a row were not taken.
@@ -223,7 +224,7 @@ impl Round<'_> {
                 Delivery::Stored(server) => self.stored(&entry, &server),
                 Delivery::Refused => self.refuse(&entry),
                 Delivery::Failed(servers) => {
-                    self.held.insert(entry.user);
+                    self.held.push(entry.user);
                     self.failures.push(Failure { entry, servers });
                     self.doubts += 1;
                     if self.doubts == DOUBTS {
@@ -244,17 +245,19 @@ impl Round<'_> {
     /// doubt, the newest that is the first of its user: it is the last that whoever wants
     /// to keep others' records here could have placed.
     fn next(&mut self) -> Option<Entry> {
+        let is_free = |entry: &Entry| !self.held.contains(&entry.user);
         let at = if self.doubts == 0 {
-            self.waiting
-                .iter()
-                .position(|entry| !self.held.contains(&entry.user))?
+            self.waiting.iter().rposition(is_free)?
         } else {
-            let mut seen = self.held.clone();
-            let firsts = self.waiting.iter().enumerate();
-            let newest = firsts.filter(|(_, entry)| seen.insert(entry.user)).last()?;
-            newest.0
+            (0..self.waiting.len()).find(|at| {
+                let mut older = self.waiting.iter().skip(*at);
+                let entry = older.next();
+                entry.is_some_and(|entry| {
+                    is_free(entry) && !older.any(|older| older.user == entry.user)
+                })
+            })?
         };
-        self.waiting.remove(at)
+        Some(self.waiting.remove(at))
     }
 
     fn stored(&mut self, entry: &Entry, server: &str) {
