@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use tacacs_common::session_record::{MAX_BYTES, SessionRecord};
+use tacacs_common::session_record::{MAX_BYTES, SessionRecord, millis};
 use tacacs_common::statefile::Folder;
 
 use crate::call::{Now, Site};
@@ -214,9 +214,7 @@ fn record(session: &Session) -> SessionRecord {
         task_id: session.task_id.clone(),
         start: session.start.unix,
         // As precise as the record.
-        start_boot: Duration::from_millis(
-            u64::try_from(session.start.boot.as_millis()).unwrap_or(u64::MAX),
-        ),
+        start_boot: Duration::from_millis(millis(session.start.boot)),
         service: session.service.clone(),
         protocol: session.protocol.clone(),
         authen_method: session.authen_method,

@@ -8,6 +8,11 @@ use std::time::Duration;
 
 use crate::packet::{AuthenMethod, AuthenType, PrivLvl};
 
+/// Whole milliseconds. A number of 128 bits would take a formatter of its own.
+pub fn millis(since: Duration) -> u64 {
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The longest record that is read.
 pub const MAX_BYTES: usize = 4096;
 
@@ -54,7 +59,7 @@ impl SessionRecord {
             self.port,
             self.task_id,
             self.start,
-            self.start_boot.as_millis(),
+            millis(self.start_boot),
             self.service,
             self.authen_method.to_wire(),
             self.authen_type.to_wire(),
