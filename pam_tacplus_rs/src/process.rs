@@ -96,7 +96,10 @@ impl Process {
             terminal: fields.next()?.parse().ok()?,
             start: fields.nth(14)?.parse().ok()?,
             // An update has replaced the file.
-            program: program.trim_end_matches(" (deleted)").to_owned(),
+            program: program
+                .strip_suffix(" (deleted)")
+                .unwrap_or(program)
+                .to_owned(),
         })
     }
 }

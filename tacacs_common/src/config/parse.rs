@@ -270,10 +270,10 @@ impl<'a> Parser<'a> {
                 .strip_prefix("groups.")
                 .and_then(super::values::level)
                 .and_then(|level| {
-                    draft
-                        .mapping
-                        .groups
-                        .insert(level, super::values::names(value)?);
+                    let names = super::values::names(value)?;
+                    let groups = &mut draft.mapping.groups;
+                    let at = groups.partition_point(|(of, _)| *of < level);
+                    groups.insert(at, (level, names));
                     Some(())
                 }),
         };

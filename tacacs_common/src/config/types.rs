@@ -3,7 +3,6 @@
 //! Owns the types that programs read. Must never hold a value that
 //! `check.rs` has not accepted, nor print a secret.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -368,7 +367,7 @@ pub struct Mapping {
     pub shell_attribute: Option<String>,
     /// Supplementary groups by privilege level; the nearest level at or below
     /// a user's own counts.
-    pub groups: BTreeMap<u8, Vec<String>>,
+    pub groups: Vec<(u8, Vec<String>)>,
     /// Authorization attributes that may become PAM environment variables.
     pub env_allow: Vec<String>,
     /// Mandatory attributes accepted besides the known ones.
@@ -515,7 +514,7 @@ impl Default for Mapping {
             gecos_attribute: None,
             home_attribute: None,
             shell_attribute: None,
-            groups: BTreeMap::new(),
+            groups: Vec::new(),
             env_allow: Vec::new(),
             handled: Vec::new(),
             case: Case::Lower,

@@ -125,7 +125,7 @@ pub fn plan(
         Mode::Unique => uid_of(mapping, store, user, wishes.uid)?,
         Mode::Shared | Mode::Local => account(mapping, store, level)?.uid,
     };
-    let home = mapping.home.replace("%u", user);
+    let home = home(&mapping.home, user);
     let shell = mapping.shell.to_string_lossy().into_owned();
     if !(line::is_path(&home) && line::is_path(&shell)) {
         return Err(Unmapped::Unwritable);
@@ -143,6 +143,19 @@ pub fn plan(
         changed: 0,
         state: State::Active,
     })
+}
+
+/// The configured home, in which `%u` stands for the user.
+fn home(pattern: &str, user: &str) -> String {
+    let mut pieces = pattern.split('%');
+    let mut home = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        match piece.strip_prefix('u') {
+            Some(rest) => home.extend([user, rest]),
+            None => home.extend(["%", piece]),
+        }
+    }
+    home
 }
 
 /// What a name is before any server was asked about it (`unknown = allocate`): an
@@ -209,7 +222,8 @@ pub fn account_with_uid(
 /// The names of the supplementary groups of a level: those of the nearest level at or
 /// below that has any.
 pub fn group_names(mapping: &Mapping, level: u8) -> &[String] {
-    let nearest = mapping.groups.range(..=level).next_back();
+    let below = mapping.groups.iter().filter(|(of, _)| *of <= level);
+    let nearest = below.max_by_key(|(of, _)| *of);
     nearest.map_or(&[], |(_, names)| names)
 }
 
@@ -379,13 +393,28 @@ mod tests {
     const TACACS15: u32 = 2_081_609_530;
 
     #[test]
+    fn the_name_stands_wherever_the_configured_home_has_it() {
+        for (pattern, expected) in [
+            ("/home/%u", "/home/bob"),
+            ("/h/%u/%u.d", "/h/bob/bob.d"),
+            ("/h/%%u%", "/h/%bob%"),
+            ("/h/%U", "/h/%U"),
+            ("/h", "/h"),
+        ] {
+            assert_eq!(home(pattern, "bob"), expected, "{pattern}");
+        }
+    }
+
+    #[test]
     fn a_user_has_the_groups_of_the_nearest_level_at_or_below() {
-        let mut mapping = Mapping::default();
-        mapping.groups.insert(1, vec!["users".to_owned()]);
-        mapping.groups.insert(7, vec!["operator".to_owned()]);
-        mapping
-            .groups
-            .insert(15, vec!["sudo".to_owned(), "adm".to_owned()]);
+        let mapping = Mapping {
+            groups: vec![
+                (7, vec!["operator".to_owned()]),
+                (1, vec!["users".to_owned()]),
+                (15, vec!["sudo".to_owned(), "adm".to_owned()]),
+            ],
+            ..Mapping::default()
+        };
         for (level, names) in [
             (0, &[][..]),
             (1, &["users"][..]),

@@ -78,5 +78,5 @@ fn the_example_file_is_a_good_configuration_when_its_keys_are_switched_on() {
         .collect();
     let config = good(&active);
     assert_eq!(config.servers.len(), 2, "{active}");
-    assert_eq!(config.mapping.groups[&15], ["sudo"]);
+    assert_eq!(config.mapping.groups, [(15, vec!["sudo".to_owned()])]);
 }
