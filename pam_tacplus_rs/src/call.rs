@@ -318,6 +318,7 @@ impl<'a> Call<'a> {
         let of_ports =
             |trouble: &Trouble| matches!(trouble, Trouble::NoPort(_) | Trouble::LastPort(_));
         if troubles.iter().any(|(_, trouble)| of_ports(trouble))
+            && !self.memory.ports_named.replace(true)
             && let Some((uid, sockets)) = most_sockets()
         {
             self.log(

@@ -261,7 +261,13 @@ pub(crate) fn unasked(call: &Call<'_>, config: &Config, person: &Person) -> End 
         Ok(Some(entry)) if may_be_outdated(call.site, &entry, &|_| true) => {
             "the account has changed since this program was started, restart it"
         }
-        Ok(Some(_)) => return End::Pass,
+        Ok(Some(entry)) => match is_found(call, config, &entry) {
+            Ok(()) => return End::Pass,
+            Err(why) => {
+                log_failure(call, Level::Error, person, "refused", &why);
+                return End::Refused;
+            }
+        },
         Err(why) => {
             log_failure(call, Level::Error, person, "refused", &why.into());
             return End::Refused;
@@ -288,7 +294,25 @@ pub(crate) fn offline(call: &Call<'_>, config: &Config, person: &Person) -> Opti
 /// The entry that a server approved last, if the program that logs in was told of it.
 pub(crate) fn approved(call: &Call<'_>, config: &Config, person: &Person) -> Option<Entry> {
     let logs_in = |program: &str| is_login_program(config, program);
-    active(call, config, person).filter(|entry| !may_be_outdated(call.site, entry, &logs_in))
+    let entry = active(call, config, person)?;
+    if may_be_outdated(call.site, &entry, &logs_in) {
+        return None;
+    }
+    match is_found(call, config, &entry) {
+        Ok(()) => Some(entry),
+        Err(why) => {
+            log_failure(call, Level::Error, person, "as if there were none", &why);
+            None
+        }
+    }
+}
+
+/// The session would be that of whom a lookup finds: what a server said of one user must
+/// not let in another of that name.
+fn is_found(call: &Call<'_>, config: &Config, entry: &Entry) -> Result<(), Unmapped> {
+    let found = call.handle.account(&entry.name).map_err(Unmapped::Lookup)?;
+    let uid = found.map(|found| found.uid);
+    learn::not_elsewhere(&config.mapping, Some(entry), entry, uid)
 }
 
 /// The entry of a user who is not a local one and whom no server has refused since.

@@ -2,6 +2,7 @@
 //!
 //! Owns the trait that the C edge and the tests' fake both fulfil.
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
@@ -120,6 +121,8 @@ pub(crate) struct Memory {
     pub(crate) passed_over: bool,
     /// The configuration's warnings have been logged.
     pub(crate) warned: bool,
+    /// Who uses up the host's ports has been logged.
+    pub(crate) ports_named: Cell<bool>,
     /// A phase has begun in this handle.
     pub(crate) begun: bool,
     /// Whether the program is its user's to stop. Found out once: a program that logs

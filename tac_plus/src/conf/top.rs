@@ -12,6 +12,7 @@ use super::lexer::{Braces, Expect, Kind, Token};
 use super::parser::{Parser, file_name, permission, set};
 use super::source::Source;
 use crate::policy::draft::{AccountingFormat, Acl, At, Credential, Draft, Lenient, Problem, Rule};
+use crate::policy::throttle;
 
 pub(super) const TOP_LEVEL: &[&str] = &[
     "accounting",
@@ -181,7 +182,21 @@ impl Parser<'_> {
                 self.second(keyword, &["change"])?;
                 settings.password_change = self.yes_or_no()?;
             }
-            b"throttle" => settings.throttle = self.seconds()?,
+            b"throttle" => {
+                settings.throttle = self.seconds()?;
+                if settings.throttle > throttle::LIMIT {
+                    let most = throttle::LIMIT.as_secs();
+                    self.warnings.push(
+                        Problem::new(
+                            keyword.place,
+                            format!("no answer is delayed by more than {most} seconds"),
+                        )
+                        .hint(format!(
+                            "throttle = {most}: clients give up after five, and may then do without this server"
+                        )),
+                    );
+                }
+            }
             b"tls" => self.tls(keyword, draft)?,
             b"weak" => {
                 self.second(keyword, &["keys"])?;

@@ -35,17 +35,18 @@ impl Lease<'_> {
     /// Makes it one for so many bytes, if there is room.
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(FREE).saturating_sub(self.bytes);
-        if more == 0 {
-            return true;
+        if more > 0 && self.memory.0.load(Ordering::Relaxed) + more > TOTAL {
+            return false;
         }
-        let kept = &self.memory.0;
-        let before = kept.fetch_add(more, Ordering::Relaxed);
+        self.take(bytes);
+        true
+    }
+
+    /// The same, whether there is room or not.
+    pub(super) fn take(&mut self, bytes: usize) {
+        let more = bytes.saturating_sub(FREE).saturating_sub(self.bytes);
+        self.memory.0.fetch_add(more, Ordering::Relaxed);
         self.bytes += more;
-        if before + more <= TOTAL {
-            return true;
-        }
-        self.give_back();
-        false
     }
 
     /// Nothing is kept any more, or it is no stranger's.

@@ -7,6 +7,8 @@
 //! | `connection` | one connection's task |
 //! | `accounting` | records on their way to a file and the system log |
 //! | `clock` | the day that it is |
+//! | `counters` | what was answered, and to whom |
+//! | `files` | files that are appended to |
 //! | `json` | JSON lines |
 //! | `limits` | what strangers may cost |
 //! | `listen` | where clients connect |
@@ -20,10 +22,13 @@
 //! | `syslog` | the system log |
 //! | `time` | the time in front of a line |
 //! | `tls` | TLS |
+//! | `waits` | answers that wait for their turn |
 
 mod accounting;
 mod clock;
 mod connection;
+mod counters;
+mod files;
 mod json;
 mod limits;
 mod listen;
@@ -37,6 +42,7 @@ mod setup;
 mod syslog;
 mod time;
 mod tls;
+mod waits;
 
 use std::io;
 use std::net::IpAddr;
@@ -49,19 +55,20 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::effects::Effects;
-use crate::policy::Attempt;
-use crate::policy::throttle::Throttle;
 use crate::trust::Trust;
 use accounting::Store;
 use clock::Today;
+use counters::Counters;
 pub use listen::{Endpoint, Listener, Listening};
 pub use log::{Log, Writer};
-use memory::Memory;
+use memory::{Lease, Memory};
 use places::{GaveWay, Places};
 use refusals::Refusals;
 use secrets::Secrets;
 use setup::Current;
 pub use setup::{Setup, Source};
+use tls::Turns;
+use waits::Waits;
 
 /// What every connection shares.
 struct Shared {
@@ -69,14 +76,16 @@ struct Shared {
     log: Log,
     store: Store,
     effects: Effects,
-    throttle: Mutex<Throttle>,
+    waits: Waits,
     started: Instant,
     today: Today,
     secrets: Secrets,
     trust: Mutex<Trust>,
     refusals: Refusals,
+    counters: Counters,
     memory: Memory,
     places: Places,
+    turns: Turns,
 }
 
 impl Shared {
@@ -88,15 +97,25 @@ impl Shared {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether so many bytes may be kept for a stranger. Where there is no room, the oldest
+    /// of those with most strangers goes for it, which may be this one.
+    fn may_keep(&self, lease: &mut Lease<'_>, bytes: usize) -> bool {
+        if lease.grow(bytes) {
+            return true;
+        }
+        let Some(address) = self.places.end_one() else {
+            return false;
+        };
+        self.refuse(address, "memory", || {
+            format!("connection from {address} closed: strangers take too much memory")
+        });
+        lease.take(bytes);
+        true
+    }
+
     /// Logs who was refused and why, or counts it.
     fn refuse(&self, address: IpAddr, reason: &'static str, line: impl FnOnce() -> String) {
         self.refusals.tell(&self.log, address, reason, line);
-    }
-
-    /// Counts an attempt to get in; tells how long its answer waits.
-    fn count(&self, attempt: &Attempt, now: Instant) -> Duration {
-        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.count(attempt, now.saturating_duration_since(self.started))
     }
 }
 
@@ -118,26 +137,33 @@ impl Daemon {
     /// If signals or threads cannot be set up.
     pub async fn run(self, listeners: Vec<Listener>) -> io::Result<()> {
         self.log.set_style(self.setup.style);
+        let started = Instant::now();
         let shared = Arc::new(Shared {
             current: RwLock::new(Arc::new(self.setup.current)),
             store: Store::start(self.setup.target, self.log.clone())?,
             effects: Effects::new(self.log.clone()),
             log: self.log,
-            throttle: Mutex::default(),
-            started: Instant::now(),
+            waits: Waits::new(started),
+            started,
             today: Today::default(),
             secrets: Secrets::default(),
             trust: Mutex::new(Trust::new()),
             refusals: Refusals::default(),
+            counters: Counters::default(),
             memory: Memory::default(),
+            turns: Turns::new(),
             places: Places::default(),
         });
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut user = signal(SignalKind::user_defined1())?;
-        // A file at its size limit is a failed write then, not the end of the process.
-        let _too_large = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
+        let mut dump = signal(SignalKind::user_defined2())?;
+        // A file at its size limit is a failed write then, not the end of the process; nor is
+        // a timer that somebody set before the server was started.
+        let ignored = [libc::SIGXFSZ, libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF];
+        let ignored = ignored.map(|number| signal(SignalKind::from_raw(number)));
+        let _ignored = ignored.into_iter().collect::<io::Result<Vec<_>>>()?;
         let (stop, _) = watch::channel(false);
         let mut doors = Doors {
             shared: Arc::clone(&shared),
@@ -147,14 +173,19 @@ impl Daemon {
         doors.open(listeners)?;
         let source = Arc::new(self.source);
         let reloads = async {
+            let mut status = process::in_force(&now());
             loop {
-                process::notify("READY=1");
+                process::notify(&format!("READY=1\nSTATUS={status}"));
                 tokio::select! {
                     _ = hangup.recv() => {}
                     _ = user.recv() => {}
                 }
                 process::notify(&process::reloading());
-                reload(&shared, &source, &mut doors).await;
+                let refused = reload(&shared, &source, &mut doors).await.err();
+                status = match refused {
+                    None => process::in_force(&now()),
+                    Some(why) => process::refused(&status, &now(), &why),
+                };
             }
         };
         let sums = async {
@@ -163,10 +194,19 @@ impl Daemon {
                 shared.refusals.sum_up(&shared.log);
             }
         };
+        let dumps = async {
+            while dump.recv().await.is_some() {
+                shared
+                    .counters
+                    .tell(&shared.log, &shared.places.connections());
+            }
+        };
         // Also from the middle of a reload, which a file system that hangs may hold.
         tokio::select! {
             () = reloads => {}
             () = sums => {}
+            () = dumps => {}
+            () = shared.waits.run(&shared.log) => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -174,7 +214,13 @@ impl Daemon {
         process::notify("STOPPING=1");
         // Every task holds a receiver: when the last one is gone, all have ended.
         stop.send_replace(true);
-        let _ = tokio::time::timeout(shared.current().limits.stop, stop.closed()).await;
+        let closed = async {
+            tokio::select! {
+                () = stop.closed() => {}
+                () = shared.waits.run(&shared.log) => {}
+            }
+        };
+        let _ = tokio::time::timeout(shared.current().limits.stop, closed).await;
         shared.effects.finish().await;
         shared.refusals.sum_up(&shared.log);
         Ok(())
@@ -224,8 +270,8 @@ impl Doors {
 }
 
 /// Reads the configuration again. One that does not load, or cannot be served, changes
-/// nothing.
-async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) {
+/// nothing; the error says why.
+async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) -> Result<(), String> {
     let log = &shared.log;
     let reader = Arc::clone(source);
     // A large file takes a while; connections are served meanwhile.
@@ -236,7 +282,7 @@ async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) {
         let listeners = (source.listening).bind(&setup.endpoints, &doors.endpoints())?;
         Ok((setup, listeners))
     });
-    match ready {
+    let result = match ready {
         Ok((setup, listeners)) => {
             for warning in setup.warnings {
                 log.line(warning);
@@ -252,13 +298,22 @@ async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) {
                 log.line(format!("cannot listen: {error}"));
             }
             log.line("configuration reloaded");
+            Ok(())
         }
-        Err(error) => log.line(format!(
-            "{error}\nconfiguration not reloaded, the one before stays in force"
-        )),
-    }
+        Err(error) => {
+            log.line(format!(
+                "{error}\nconfiguration not reloaded, the one before stays in force"
+            ));
+            Err(error)
+        }
+    };
     // Whoever rotates logs sends this signal, whatever the configuration says now.
     log.reopen();
+    result
+}
+
+fn now() -> String {
+    time::Stamp::default().iso().to_owned()
 }
 
 async fn accept(

@@ -58,7 +58,6 @@ struct Stranger {
 /// How far a stranger has come: who gets further than a connection is no longer like one
 /// that says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(not(test), expect(dead_code, reason = "handshakes will tell"))]
 pub(super) enum Progress {
     /// It is connected.
     #[default]
@@ -92,8 +91,7 @@ impl Places {
             let stranger = taken.end_stranger(whose(address), Some(address));
             gave_way = Some(stranger.or_else(|| taken.end_idle(address))?);
         } else if taken.total >= limits.connections {
-            let most = taken.by_strangers.last().map(|(_, group)| *group);
-            let stranger = most.and_then(|group| taken.end_stranger(group, None));
+            let stranger = taken.end_of_most();
             gave_way = Some(stranger.or_else(|| taken.end_idle(address))?);
         }
         taken.numbers += 1;
@@ -116,6 +114,15 @@ impl Places {
         })
     }
 
+    /// How many connections each address has now.
+    pub(super) fn connections(&self) -> HashMap<IpAddr, u32> {
+        let taken = self.taken();
+        let counts = taken.by_address.iter();
+        counts
+            .map(|(address, client)| (*address, u32::try_from(client.count).unwrap_or(u32::MAX)))
+            .collect()
+    }
+
     /// How to end the connection of this number.
     pub(super) fn set_task(&self, address: IpAddr, number: u64, task: AbortHandle) {
         let mut taken = self.taken();
@@ -126,6 +133,14 @@ impl Places {
             && let Some(known) = client.known.get_mut(&number)
         {
             known.task = Some(task);
+        }
+    }
+
+    /// Ends the connection of one stranger, of those that there are most of.
+    pub(super) fn end_one(&self) -> Option<IpAddr> {
+        match self.taken().end_of_most()? {
+            GaveWay::Stranger(address) => Some(address),
+            GaveWay::Idle => None,
         }
     }
 
@@ -180,6 +195,12 @@ impl Taken {
             }
         }
         result
+    }
+
+    /// Ends the connection of one of those that there are most of.
+    fn end_of_most(&mut self) -> Option<GaveWay> {
+        let (_, group) = self.by_strangers.last()?;
+        self.end_stranger(*group, None)
     }
 
     /// Ends a stranger's connection.
@@ -239,7 +260,6 @@ impl Place {
     }
 
     /// The stranger has come so far.
-    #[cfg_attr(not(test), expect(dead_code, reason = "handshakes will tell"))]
     pub(super) fn advance(&self, progress: Progress) {
         self.places
             .taken()

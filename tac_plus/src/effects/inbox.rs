@@ -27,7 +27,7 @@ struct Waiting {
     number: u64,
     /// It has this one at the latest.
     end: Instant,
-    then: fn() -> Done,
+    is_pause: bool,
 }
 
 #[derive(Default)]
@@ -48,27 +48,36 @@ impl Inbox {
     /// A ticket for an effect of this session, which failed if it takes longer than
     /// the limit.
     pub(crate) fn ticket(&mut self, session_id: u32, limit: Duration) -> Ticket {
-        let number = self.expect(session_id, limit, || Done::Failed);
-        Ticket {
-            shared: Some(Arc::clone(self.shared.get_or_insert_default())),
-            number,
-        }
-    }
-
-    /// Has the session wait, for nothing else.
-    pub(crate) fn pause(&mut self, session_id: u32, time: Duration) {
-        self.expect(session_id, time, || Done::Due);
-    }
-
-    fn expect(&mut self, session_id: u32, limit: Duration, then: fn() -> Done) -> u64 {
         self.numbers += 1;
         self.waiting.push(Waiting {
             session_id,
             number: self.numbers,
             end: Instant::now() + limit,
-            then,
+            is_pause: false,
         });
-        self.numbers
+        Ticket {
+            shared: Some(Arc::clone(self.shared.get_or_insert_default())),
+            number: self.numbers,
+        }
+    }
+
+    /// As [`Inbox::ticket`], for a session that waits for its turn and for nothing else.
+    pub(crate) fn pause(&mut self, session_id: u32, limit: Duration) -> Ticket {
+        let ticket = self.ticket(session_id, limit);
+        if let Some(last) = self.waiting.last_mut() {
+            last.is_pause = true;
+        }
+        ticket
+    }
+
+    /// How many sessions wait for their turn.
+    pub(crate) fn pauses(&self) -> usize {
+        self.waiting.iter().filter(|one| one.is_pause).count()
+    }
+
+    /// Whether anything but turns is waited for.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.waiting.iter().any(|one| !one.is_pause)
     }
 
     /// A session begins: whatever is in flight for an earlier one of that number is
@@ -111,7 +120,7 @@ impl Inbox {
         if !self.waiting.is_empty() {
             let now = Instant::now();
             let late = self.waiting.extract_if(.., |one| one.end <= now);
-            found.extend(late.map(|one| (one.session_id, (one.then)())));
+            found.extend(late.map(|one| (one.session_id, Done::Failed)));
         }
         found
     }
@@ -207,14 +216,17 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_too_long_failed_and_a_pause_is_over() {
+    fn what_takes_too_long_failed_and_a_pause_is_nothing_to_be_busy_with() {
         let mut inbox = Inbox::default();
         let late = inbox.ticket(1, Duration::ZERO);
-        inbox.pause(2, Duration::ZERO);
-        inbox.pause(3, LONG);
-        assert_eq!(taken(&mut inbox), [(1, "failed"), (2, "due")]);
+        let pause = inbox.pause(2, LONG);
+        assert!(inbox.is_busy() && inbox.pauses() == 1);
+        assert_eq!(taken(&mut inbox), [(1, "failed")]);
+        assert!(!inbox.is_busy());
         late.done(Done::Stored);
-        assert_eq!(taken(&mut inbox), []);
+        pause.done(Done::Due);
+        assert_eq!(taken(&mut inbox), [(2, "due")]);
+        assert_eq!(inbox.pauses(), 0);
     }
 
     #[test]

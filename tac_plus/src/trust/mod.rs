@@ -65,7 +65,7 @@ impl Trust {
             keys: RandomState::new(),
             recent: SessionIds::new(RECENT),
             recorded: SessionIds::new(RECORDED),
-            told: Counters::new(TOLD_AGAIN),
+            told: Counters::new(TOLD_AGAIN, TOLD),
         }
     }
 
@@ -110,7 +110,7 @@ impl Trust {
     /// What becomes of a packet that came whole at `now` and makes no sense.
     pub(crate) fn senseless(&mut self, address: IpAddr, now: Duration) -> Answer {
         let who = self.keys.hash_one(address.to_canonical());
-        let told = self.told.count(who, now) < TOLD && self.told.add(who, now) <= TOLD;
+        let told = self.told.count(who, now) < TOLD && self.told.add(who, now).0 <= TOLD;
         let at = tick_after(now);
         Answer { told, at }
     }

@@ -157,7 +157,7 @@ keys! {
             "no: to the first that answers.";
         "acct_required", Switch, "no", g.acct_required = switch(v)?,
             "refuse a session whose START record could be neither sent nor stored",
-            "no: such a session begins, and the log says so.";
+            "no: such a session begins, and the log says so. In a program that somebody other than root has started, such as su or sudo, it is refused all the same if that person may be the cause, by a limit or by very many records.";
         "exclude_users", Names, "daemon,nobody", g.exclude_users = names(v)?,
             "names that are never TACACS+ users",
             "root is never one, whatever stands here.";

@@ -122,6 +122,18 @@ fn a_broken_group_that_nobody_uses_is_a_warning() {
 }
 
 #[test]
+fn a_throttle_that_is_longer_than_any_wait_is_a_warning() {
+    for (seconds, expected) in [(3, 0), (30, 1)] {
+        let text =
+            format!("throttle = {seconds}\nhost = 192.0.2.1 {{ key = Kat-Secret-0123456789 }}");
+        let loaded = loaded(&text);
+        let found = loaded.warnings.iter();
+        let found = found.filter(|warning| warning.contains("delayed by more than 3 seconds"));
+        assert_eq!(found.count(), expected, "{:?}", loaded.warnings);
+    }
+}
+
+#[test]
 fn weak_spots_are_warnings() {
     let text = "key = short\nhost = 192.0.2.1 { key = tiny }\nhost = 192.0.2.2 { key = tiny }\n\
                 user = a { opap = cleartext x }\ngroup = g { message = hello }\nmaxprocs = 5\nlogging = local6";

@@ -43,6 +43,9 @@ const READ: usize = 16 * 1024;
 const FLUSH: usize = 64 * 1024;
 /// Requests that a connection has answered before others have their turn.
 const TURN: u32 = 32;
+/// Of a connection's sessions, one in so many may wait for who guesses at their users: the
+/// others go on.
+const WAITING_SHARE: usize = 4;
 /// After an error the client gets this long to read the reply before the socket goes.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -296,7 +299,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                 turn = 0..TURN;
             }
             // What has arrived may have been taken already, so it is looked at again.
-            while self.connection.is_full() && !self.inbox.is_empty() {
+            while self.connection.is_full() && self.inbox.is_busy() {
                 let results = self.inbox.next(self.limits.write).await;
                 self.resume(results).await;
             }
@@ -355,13 +358,10 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
 
     /// A stranger's packet that is long is kept only while there is room for it.
     fn mind_memory(&mut self) -> io::Result<()> {
-        if self.proven || self.lease.grow(self.connection.is_waiting_for()) {
+        let bytes = self.connection.is_waiting_for();
+        if self.proven || self.shared.may_keep(&mut self.lease, bytes) {
             return Ok(());
         }
-        let address = self.peer.address;
-        self.tell("memory", || {
-            format!("connection from {address} closed: strangers' packets take too much memory")
-        });
         Err(io::ErrorKind::ConnectionAborted.into())
     }
 
@@ -414,6 +414,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
 
     async fn perform(&mut self, session_id: u32, mut step: Step, moment: Moment) {
         loop {
+            let answer;
             match step {
                 Step::Senseless(error, line) => {
                     let answered = self.connection.output().len();
@@ -436,9 +437,12 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                     return self.connection.end(session_id);
                 }
                 Step::Need(Effect::Count(attempt)) => {
-                    let wait = self.shared.count(&attempt, moment.now.into_std());
-                    if !wait.is_zero() {
-                        return self.inbox.pause(session_id, wait);
+                    let now = moment.now.into_std();
+                    let most = self.limits.connection.sessions / WAITING_SHARE;
+                    let (waits, inbox) = (&self.shared.waits, &mut self.inbox);
+                    match waits.count(&attempt, now, session_id, inbox, most) {
+                        Some(done) => answer = done,
+                        None => return,
                     }
                 }
                 Step::Need(effect) => {
@@ -459,8 +463,8 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
             let Some(running) = self.connection.state(session_id) else {
                 return;
             };
-            let due = Input::Done(Done::Due);
-            step = (running.session).step(&running.policy, moment.today, due);
+            let input = Input::Done(answer);
+            step = (running.session).step(&running.policy, moment.today, input);
         }
     }
 
@@ -492,6 +496,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
     }
 
     fn reply(&mut self, session_id: u32, reply: &Reply) {
+        self.shared.counters.count(self.peer.address, reply);
         if let Err(error) = reply::send(&mut self.connection, session_id, reply) {
             let address = self.peer.address;
             let line = format!("reply to {address} could not be sent: {error}");

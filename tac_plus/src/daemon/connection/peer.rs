@@ -15,9 +15,10 @@ use tokio::time::{Instant, timeout};
 
 use super::Talk;
 use crate::daemon::Shared;
-use crate::daemon::places::Place;
+use crate::daemon::memory::Lease;
+use crate::daemon::places::{Place, Progress};
 use crate::daemon::setup::Current;
-use crate::daemon::tls::Certificate;
+use crate::daemon::tls::{self, Certificate};
 use crate::policy::Client;
 use crate::policy::values::Date;
 use crate::trust::Tag;
@@ -102,7 +103,14 @@ pub(in crate::daemon) async fn secured(
     else {
         return refuse(&"this client has no 'tls name'");
     };
-    let handshake = timeout(current.limits.first_packet, tls.accept(stream)).await;
+    let mut guest = Guest {
+        shared,
+        place,
+        lease: shared.memory.lease(),
+    };
+    let handshake = tls.accept(stream, &shared.turns, address, &mut guest);
+    let handshake = timeout(current.limits.first_packet, handshake).await;
+    drop(guest);
     let (stream, certificate) = match handshake {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(error)) => return refuse(&error),
@@ -125,6 +133,23 @@ pub(in crate::daemon) async fn secured(
     // A connection may outlive a configuration by long.
     drop(current);
     talk.serve(stop).await;
+}
+
+/// A stranger in the middle of a handshake.
+struct Guest<'s> {
+    shared: &'s Shared,
+    place: &'s Place,
+    lease: Lease<'s>,
+}
+
+impl tls::Guest for Guest<'_> {
+    fn may_keep(&mut self, bytes: usize) -> bool {
+        self.shared.may_keep(&mut self.lease, bytes)
+    }
+
+    fn has_come(&mut self, progress: Progress) {
+        self.place.advance(progress);
+    }
 }
 
 fn known(shared: &Shared, current: &Current, address: IpAddr) -> Option<Arc<Client>> {

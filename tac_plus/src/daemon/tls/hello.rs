@@ -5,148 +5,99 @@
 //! never judge anything else about a handshake: what cannot be read here is left
 //! to the library.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-
 /// Record types (RFC 8446 section 5.1).
 const CHANGE_CIPHER_SPEC: u8 = 20;
-const HANDSHAKE: u8 = 22;
+pub(super) const HANDSHAKE: u8 = 22;
 /// The one handshake message a client sends in clear.
 const CLIENT_HELLO: u8 = 1;
 /// The extension that announces early data (section 4.2.10).
 const EARLY_DATA: u16 = 42;
-/// Handshake bytes that are kept for a look; whoever sends more in clear is no client.
-const LONGEST: usize = 64 * 1024;
-
-/// A TCP stream whose reader finds an error where a client announces early data.
-pub(crate) struct Watched {
-    stream: TcpStream,
-    hello: Option<Box<Hello>>,
-}
-
-impl Watched {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            hello: Some(Box::default()),
-        }
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if let Some(hello) = &mut self.hello {
-            let fresh = buffer.filled().get(before..).unwrap_or_default();
-            match hello.look(fresh) {
-                Seen::Nothing => {}
-                Seen::End => self.hello = None,
-                Seen::EarlyData => {
-                    return Poll::Ready(Err(io::Error::other("the client sends early data")));
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
+/// Bytes that are kept for a look; whoever sends more in clear is no client.
+const LONGEST: usize = 16 * 1024;
+/// A record's header.
+const HEAD: usize = 5;
 
 /// What has been seen so far.
 #[derive(Debug, PartialEq, Eq)]
-enum Seen {
+pub(super) enum Seen {
     /// Nothing that decides; there is more to come in clear.
     Nothing,
-    /// No early data, and nothing in clear any more.
-    End,
-    EarlyData,
+    /// A whole ClientHello without early data, or nothing in clear any more: the rest is
+    /// the library's.
+    Whole,
+    /// What no client says.
+    Refused(&'static str),
 }
 
-/// The part of a handshake in clear, as it arrives.
+/// The part of a handshake in clear, as it arrives: it is kept here, and nowhere else.
 #[derive(Default)]
-struct Hello {
-    /// A record's header that has begun.
-    head: Vec<u8>,
-    /// Bytes that are left of the record after it, and whether they are a handshake's.
-    left: usize,
-    handshake: bool,
-    /// Handshake messages, from the first that is not whole.
-    message: Vec<u8>,
+pub(super) struct Hello {
+    bytes: Vec<u8>,
+    /// So many bytes have to be there before it is worth another look.
+    need: usize,
 }
 
 impl Hello {
-    fn look(&mut self, mut bytes: &[u8]) -> Seen {
-        while let Some((&first, rest)) = bytes.split_first() {
-            if self.left == 0 {
-                self.head.push(first);
-                bytes = rest;
-                if let [kind, _, _, high, low] = self.head[..] {
-                    if !matches!(kind, HANDSHAKE | CHANGE_CIPHER_SPEC) {
-                        return Seen::End;
-                    }
-                    self.handshake = kind == HANDSHAKE;
-                    self.left = u16::from_be_bytes([high, low]).into();
-                    self.head.clear();
-                }
-                continue;
-            }
-            let (part, rest) = bytes.split_at(self.left.min(bytes.len()));
-            (self.left, bytes) = (self.left - part.len(), rest);
-            if self.handshake {
-                self.message.extend_from_slice(part);
-                if self.message.len() > LONGEST {
-                    return Seen::End;
-                }
-                match self.messages() {
-                    Seen::Nothing => {}
-                    seen => return seen,
-                }
-            }
-        }
-        Seen::Nothing
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len()
     }
 
-    /// Looks at the messages that are whole.
-    fn messages(&mut self) -> Seen {
-        while let [kind, a, b, c, body @ ..] = &self.message[..] {
-            let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
-            let Some(body) = body.get(..length) else {
-                break;
-            };
-            if *kind != CLIENT_HELLO {
-                return Seen::End;
-            }
-            if has_early_data(body).unwrap_or(false) {
-                return Seen::EarlyData;
-            }
-            self.message.drain(..4 + length);
+    /// Everything that came.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Takes what came.
+    pub(super) fn look(&mut self, bytes: &[u8]) -> Seen {
+        self.bytes.extend_from_slice(bytes);
+        if let Some(0xc0 | 0xc1) = self.bytes.first() {
+            return Seen::Refused("it speaks plain TACACS+, which is not spoken here");
         }
-        Seen::Nothing
+        if self.bytes.len() < self.need {
+            return Seen::Nothing;
+        }
+        match self.message() {
+            Ok(seen) => seen,
+            Err(_) if self.bytes.len() > LONGEST => Seen::Refused("its first message is too long"),
+            Err(need) => {
+                self.need = need;
+                Seen::Nothing
+            }
+        }
+    }
+
+    /// What its first handshake message is; without all of that, how many bytes there
+    /// have to be at least.
+    fn message(&self) -> Result<Seen, usize> {
+        let mut message = Vec::new();
+        let mut rest = self.bytes.as_slice();
+        loop {
+            if let [kind, a, b, c, body @ ..] = &message[..] {
+                let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+                if *kind != CLIENT_HELLO {
+                    return Ok(Seen::Whole);
+                }
+                if let Some(body) = body.get(..length) {
+                    return Ok(match has_early_data(body) {
+                        Some(true) => Seen::Refused("the client sends early data"),
+                        _ => Seen::Whole,
+                    });
+                }
+            }
+            let seen = self.bytes.len() - rest.len();
+            let Some(([kind, _, _, high, low], after)) = rest.split_first_chunk::<HEAD>() else {
+                return Err(seen + HEAD);
+            };
+            if !matches!(*kind, HANDSHAKE | CHANGE_CIPHER_SPEC) {
+                return Ok(Seen::Whole);
+            }
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            let (part, after) = after.split_at_checked(length).ok_or(seen + HEAD + length)?;
+            if *kind == HANDSHAKE {
+                message.extend_from_slice(part);
+            }
+            rest = after;
+        }
     }
 }
 
@@ -198,40 +149,57 @@ mod tests {
         [&[kind, 3, 3, 0, body.len() as u8], body].concat()
     }
 
+    const EARLY: Seen = Seen::Refused("the client sends early data");
+
     #[test]
-    fn early_data_is_seen_in_any_pieces_and_in_a_second_hello_too() {
+    fn early_data_is_seen_in_any_pieces() {
         let with = hello(&[10, 42, 45]);
         let (one, two) = with.split_at(7);
         let split = [record(HANDSHAKE, one), record(HANDSHAKE, two)].concat();
-        let second = [
-            record(HANDSHAKE, &hello(&[10])),
-            record(CHANGE_CIPHER_SPEC, &[1]),
-            record(HANDSHAKE, &with),
-        ]
-        .concat();
-        for bytes in [record(HANDSHAKE, &with), split, second] {
-            assert_eq!(Hello::default().look(&bytes), Seen::EarlyData);
+        let after = [record(CHANGE_CIPHER_SPEC, &[1]), record(HANDSHAKE, &with)].concat();
+        for bytes in [record(HANDSHAKE, &with), split, after] {
+            assert_eq!(Hello::default().look(&bytes), EARLY);
             let mut hello = Hello::default();
             let seen: Vec<Seen> = bytes.chunks(1).map(|byte| hello.look(byte)).collect();
-            assert!(seen.contains(&Seen::EarlyData));
+            let (last, before) = seen.split_last().unwrap();
+            assert_eq!(*last, EARLY);
+            assert!(before.iter().all(|seen| *seen == Seen::Nothing));
+            assert_eq!(hello.into_bytes(), bytes, "kept once, and handed on whole");
         }
     }
 
     #[test]
-    fn nothing_is_seen_in_other_hellos_and_nothing_is_looked_at_after_them() {
+    fn a_hello_without_it_is_whole_and_so_is_what_is_no_hello() {
         let plain = record(HANDSHAKE, &hello(&[10, 45]));
-        assert_eq!(Hello::default().look(&plain), Seen::Nothing);
-        let ended = [plain, record(23, &hello(&[42]))].concat();
-        assert_eq!(Hello::default().look(&ended), Seen::End);
-        assert_eq!(Hello::default().look(&[0xc1; 12]), Seen::End);
-        for cut in 0..40 {
+        assert_eq!(Hello::default().look(&plain), Seen::Whole);
+        assert_eq!(Hello::default().look(&record(23, &[42])), Seen::Whole);
+        assert_eq!(
+            Hello::default().look(&record(HANDSHAKE, &[2, 0, 0, 0])),
+            Seen::Whole
+        );
+        for cut in 4..40 {
             let mut short = hello(&[42]);
             short.truncate(cut);
             if let Some(length) = short.get_mut(3) {
                 *length = cut.saturating_sub(4) as u8;
             }
             let seen = Hello::default().look(&record(HANDSHAKE, &short));
-            assert_eq!(seen, Seen::Nothing, "{cut}");
+            assert_eq!(seen, Seen::Whole, "{cut}");
         }
+    }
+
+    #[test]
+    fn a_hello_that_never_ends_is_refused_before_it_is_long() {
+        let mut hello = Hello::default();
+        let mut bytes = vec![CLIENT_HELLO, 0xff, 0xff, 0xff];
+        bytes.resize(100, 0);
+        let part = record(HANDSHAKE, &bytes);
+        let mut looks = 0;
+        while hello.look(&part) == Seen::Nothing {
+            looks += 1;
+        }
+        assert!(looks <= LONGEST / part.len() + 1);
+        let plain = Hello::default().look(&[0xc1; 12]);
+        assert!(matches!(plain, Seen::Refused(_)), "{plain:?}");
     }
 }

@@ -8,19 +8,26 @@
 //! |---|---|
 //! | `authorities` | who signs clients' certificates |
 //! | `hello` | the look for early data |
+//! | `relay` | bytes on their way to the library |
 //! | `tickets` | resumption |
+//! | `turns` | whose handshake is worked on, and by whom |
 //! | `x509` | names and dates of a certificate |
 
 mod authorities;
 mod hello;
+mod relay;
 mod tickets;
+mod turns;
 mod x509;
 
 use std::fmt::Display;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use rustls::client::verify_server_name;
@@ -31,14 +38,18 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use rustls::version::TLS13;
 use rustls::{HandshakeKind, ServerConfig};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{Accept, TlsAcceptor};
 
+use super::places::Progress;
 use crate::policy::settings;
 use crate::policy::values::TlsName;
-use hello::Watched;
+use hello::{Hello, Seen};
+use relay::{Pipe, Relay};
 use tickets::Tickets;
+pub(super) use turns::Turns;
 use x509::Fields;
 
 /// How long a session may be resumed unless the configuration says so.
@@ -49,9 +60,29 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The TLS side of a configuration, with its certificates read. Tickets are part of
 /// it, so that a reload, which may have changed any certificate, revocation or
 /// client, leaves no session to be resumed.
+#[derive(Clone)]
 pub(super) struct Tls {
     config: Arc<ServerConfig>,
     verifier: Arc<dyn ClientCertVerifier>,
+}
+
+/// A connection whose client has a certificate, good at this moment.
+type Accepted = (TlsStream<Relay>, Certificate);
+
+/// Bytes taken from a socket at once.
+const READ: usize = 4096;
+/// What the library keeps for a handshake, more or less.
+const STATE: usize = 16 * 1024;
+
+/// Why a handshake is given up.
+const FULL: &str = "strangers' handshakes take too much memory";
+
+/// Who shakes hands, as whoever does sees it.
+pub(super) trait Guest {
+    /// Whether so many bytes may be kept for it.
+    fn may_keep(&mut self, bytes: usize) -> bool;
+    /// It has come so far.
+    fn has_come(&mut self, progress: Progress);
 }
 
 /// A client's certificate whose path has been validated, and what it came with: a
@@ -147,13 +178,68 @@ impl Tls {
         }))
     }
 
-    /// The handshake. Gives the client's certificate, good at this moment.
+    /// The handshake, in the turns of this client. Gives its certificate, good at this
+    /// moment.
     pub(super) async fn accept(
         &self,
-        stream: TcpStream,
-    ) -> io::Result<(TlsStream<Watched>, Certificate)> {
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
-        let stream = acceptor.accept(Watched::new(stream)).await?;
+        mut stream: TcpStream,
+        turns: &Turns,
+        client: IpAddr,
+        guest: &mut impl Guest,
+    ) -> io::Result<Accepted> {
+        let pipe = Pipe::default();
+        let mut handshake = None;
+        let (mut is_clear, mut kept) = (true, 0);
+        loop {
+            let bytes = match is_clear {
+                true => flight(&mut stream, kept, guest).await?,
+                false => read(&mut stream).await?,
+            };
+            // Once the client has more to say than a hello, all of it is encrypted.
+            is_clear = handshake.is_none() || bytes.first() == Some(&hello::HANDSHAKE);
+            if handshake.is_none() {
+                guest.has_come(Progress::Speaking);
+                kept = STATE;
+            }
+            kept += bytes.len();
+            if !guest.may_keep(kept) {
+                return Err(io::Error::other(FULL));
+            }
+            pipe.put(bytes);
+            let (tls, relay) = (self.clone(), pipe.clone());
+            let state = handshake.take();
+            let step = turns.run(client, move || tls.step(state, relay)).await;
+            let answer = pipe.take();
+            if !answer.is_empty() {
+                stream.write_all(&answer).await?;
+            }
+            match step {
+                Some(Ok(Stage::Over(accepted))) => {
+                    let (mut tls, certificate) = *accepted;
+                    tls.get_mut().0.connect(stream);
+                    return Ok((tls, certificate));
+                }
+                Some(Ok(Stage::Going(accept))) => {
+                    guest.has_come(Progress::Answered);
+                    handshake = Some(accept);
+                }
+                Some(Err(error)) => return Err(error),
+                None => return Err(io::Error::other("nobody could work on the handshake")),
+            }
+        }
+    }
+
+    /// Works on a handshake as far as it goes with what the client has sent.
+    fn step(&self, state: Option<Box<Accept<Relay>>>, pipe: Pipe) -> io::Result<Stage> {
+        let mut accept = state.unwrap_or_else(|| {
+            let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
+            Box::new(acceptor.accept(Relay::new(pipe)))
+        });
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(stream) = Pin::new(&mut accept).poll(&mut context) else {
+            return Ok(Stage::Going(accept));
+        };
+        let stream = stream?;
         let (_, connection) = stream.get_ref();
         let chain = connection.peer_certificates().unwrap_or_default();
         let certificate = Certificate::new(chain).map_err(io::Error::other)?;
@@ -162,7 +248,7 @@ impl Tls {
             // the list of those revoked has.
             self.verify(&certificate).map_err(io::Error::other)?;
         }
-        Ok((stream, certificate))
+        Ok(Stage::Over(Box::new((stream, certificate))))
     }
 
     /// Validates a certificate's path now, revocation included.
@@ -172,6 +258,49 @@ impl Tls {
         } = certificate;
         let verified = (self.verifier).verify_client_cert(own, intermediates, UnixTime::now());
         verified.map(drop)
+    }
+}
+
+/// Where a handshake is.
+enum Stage {
+    Going(Box<Accept<Relay>>),
+    Over(Box<Accepted>),
+}
+
+/// What a client says until it is the server's turn, as long as that is clear.
+async fn flight(
+    stream: &mut TcpStream,
+    before: usize,
+    guest: &mut impl Guest,
+) -> io::Result<Vec<u8>> {
+    let mut hello = Hello::default();
+    loop {
+        let bytes = read(stream).await?;
+        match hello.look(&bytes) {
+            Seen::Whole => return Ok(hello.into_bytes()),
+            Seen::Refused(why) => return Err(io::Error::other(why)),
+            Seen::Nothing => {}
+        }
+        if !guest.may_keep(before + hello.len()) {
+            return Err(io::Error::other(FULL));
+        }
+    }
+}
+
+/// What there is. The buffer is gone while it waits.
+async fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    stream.readable().await?;
+    let mut bytes = vec![0; READ];
+    loop {
+        match stream.try_read(&mut bytes) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                bytes.truncate(count);
+                return Ok(bytes);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.readable().await?,
+            Err(error) => return Err(error),
+        }
     }
 }
 

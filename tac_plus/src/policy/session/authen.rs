@@ -334,14 +334,16 @@ impl Session {
     }
 
     fn count(&self, policy: &Policy, login: &Login, passed: bool) -> Step {
-        let place = |bytes: &[u8]| (!bytes.is_empty()).then(|| key(bytes));
         let client = match self.address.to_canonical() {
             IpAddr::V4(address) => key(&address.octets()),
             IpAddr::V6(address) => key(&address.octets()),
         };
         Step::Need(Effect::Count(Attempt {
             passed,
-            who: [place(&login.user), place(&login.rem_addr), Some(client)],
+            user: (!login.user.is_empty()).then(|| key(&login.user)),
+            name: login.user.as_slice().into(),
+            client,
+            place: key(&login.rem_addr),
             longest: policy.settings.throttle,
         }))
     }

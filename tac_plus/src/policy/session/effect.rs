@@ -52,6 +52,8 @@ pub enum Done {
     Ended(Outcome),
     /// The answer may be given.
     Due,
+    /// It may not: it would have to wait too long.
+    TooLate,
     /// It could not be performed, or not in time: nothing is known.
     Failed,
 }
@@ -180,12 +182,17 @@ impl Tag {
 }
 
 /// An attempt to get in.
-#[derive(Clone, Copy)]
 pub struct Attempt {
     /// Whether it was a good one.
     pub passed: bool,
-    /// Who is counted: the user, the place the user is at, the client.
-    pub who: [Option<u64>; 3],
+    /// Who is counted; nobody without a name.
+    pub user: Option<u64>,
+    /// The same, for the log.
+    pub name: Box<[u8]>,
+    /// Whose turn it takes: the client's, and there that of the place the user is at.
+    pub client: u64,
+    /// The place.
+    pub place: u64,
     /// The answer waits no longer than this.
     pub longest: Duration,
 }

@@ -40,6 +40,9 @@ pub use effect::{
 /// second factor and a change of password takes under ten.
 const QUESTIONS: u32 = 20;
 
+/// Why a right password is refused.
+const TOO_LATE: &str = "too many guesses at this user, its answer would wait too long";
+
 /// What reaches a session.
 pub enum Input<'a> {
     /// The first packet of an authentication.
@@ -246,14 +249,21 @@ impl Session {
             State::Due(answer, then) => match (done, then) {
                 (Done::Due, Ok(next)) => self.ask(policy, answer, *next),
                 (Done::Due, Err(line)) => Step::Reply(Reply::Authen(answer), Some(line)),
-                // Nobody waits any longer, so nobody hears what it was.
-                (_, Err(line)) if answer.status == AuthenStatus::Pass => {
+                // Right or wrong, nobody hears what it was. Never ERROR, which would have
+                // the client do without this server.
+                (_, Err(line)) => {
                     // The outcome stands before anything from outside.
-                    let line = line.replacen("success", "error", 1);
-                    let line = format!("{line} reason='the client did not wait'");
-                    authen(AuthenStatus::Error, Some(line))
+                    let line = line.replacen("success", "failure", 1);
+                    let line = match answer.status {
+                        AuthenStatus::Pass => format!("{line} reason='{TOO_LATE}'"),
+                        _ => line,
+                    };
+                    authen(AuthenStatus::Fail, Some(line))
                 }
-                (_, then) => authen(AuthenStatus::Error, then.err()),
+                (_, Ok(next)) => match next.login() {
+                    Some(login) => self.refuse(login, AuthenStatus::Fail, TOO_LATE),
+                    None => authen(AuthenStatus::Fail, None),
+                },
             },
             State::Changing { login } => self.changed(&login, &done),
             State::Searching {
