@@ -151,10 +151,11 @@ fn read(path: &Path) -> Result<(Vec<u8>, Metadata), Error> {
 
 fn translate(path: &Path, text: Vec<u8>) -> Result<(Loaded, Draft), Error> {
     let mut source = source::Source::new(path, text);
-    let (draft, mut warnings) = match top::parse(&mut source) {
+    let (mut draft, mut warnings) = match top::parse(&mut source) {
         Ok(read) => read,
         Err(problem) => return Err(source.error(problem)),
     };
+    draft.line_starts = source.line_starts().to_vec();
     let policy = Policy::compile(&draft, &mut warnings).map_err(|problem| source.error(problem))?;
     warnings.sort_by_key(|problem| problem.place.start);
     let warnings = warnings

@@ -93,6 +93,11 @@ impl Shared {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn replace(&self, current: Current) -> Arc<Current> {
+        let mut slot = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut slot, Arc::new(current))
+    }
+
     fn trust(&self) -> MutexGuard<'_, Trust> {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -289,10 +294,8 @@ async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) -> Res
             }
             shared.store.set_target(setup.target);
             log.set_style(setup.style);
-            *shared
-                .current
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = Arc::new(setup.current);
+            let before = shared.replace(setup.current);
+            tokio::spawn(forget(before));
             doors.close_all_but(&setup.endpoints);
             if let Err(error) = doors.open(listeners) {
                 log.line(format!("cannot listen: {error}"));
@@ -310,6 +313,17 @@ async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) -> Res
     // Whoever rotates logs sends this signal, whatever the configuration says now.
     log.reopen();
     result
+}
+
+/// Frees a configuration once its last session is over, and gives its memory back: of a
+/// hundred thousand users that is a lot, and takes a moment.
+async fn forget(before: Arc<Current>) {
+    let policy = Arc::downgrade(&before.policy);
+    let _ = tokio::task::spawn_blocking(move || drop(before)).await;
+    while policy.strong_count() > 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let _ = tokio::task::spawn_blocking(crate::sys::process::give_memory_back).await;
 }
 
 fn now() -> String {

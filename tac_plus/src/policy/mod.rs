@@ -18,12 +18,14 @@
 //! | `author` | the authorization algorithm |
 //! | `login` | credentials and their comparison |
 //! | `session` | the state machine of a session |
+//! | `counters` | counts that fade |
 //! | [`throttle`] | how long who failed often has to wait |
 
 mod author;
 pub mod callout;
 mod clients;
 mod compile;
+pub(crate) mod counters;
 pub mod draft;
 mod login;
 mod pattern;
@@ -44,7 +46,7 @@ use std::sync::Arc;
 use tacacs_common::secret::Secret;
 
 pub use author::{Decision, Errand};
-pub use rules::Search;
+pub use rules::{Ruling, Search};
 pub use session::{
     Answer, Attempt, ChangeRequest, Changed, Checked, Done, Effect, Input, PamRequest, PamSays,
     Program, Record, Reply, Session, Step, Tag, VerifyRequest,

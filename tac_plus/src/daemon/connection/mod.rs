@@ -5,26 +5,27 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `patience` | how long it is waited for |
 //! | `peer` | who is at the other end, and how that is shown |
 //! | `refusal` | what whoever sends nonsense gets |
 //! | `reply` | the policy's replies as packets |
 
+mod patience;
 mod peer;
 mod refusal;
 mod reply;
 
 use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use tacacs_common::exchange::server::{Connection, Event, Request};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Shared;
 use super::limits::Limits;
@@ -70,7 +71,9 @@ struct Talk<'k, S> {
     shared: &'k Shared,
     stream: S,
     peer: Peer<'k>,
-    policy: Arc<Policy>,
+    /// That of the last request, which an idle connection must not keep: it may be the
+    /// only one that would.
+    policy: Weak<Policy>,
     limits: Limits,
     connection: Connection<'k, Running>,
     /// Effects in flight.
@@ -130,7 +133,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
             held: None,
             hang_up: None,
             peer,
-            policy: Arc::clone(&current.policy),
+            policy: Arc::downgrade(&current.policy),
             limits: current.limits,
             connection,
             inbox: Inbox::default(),
@@ -200,88 +203,9 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
         Ok(())
     }
 
-    /// Waits for bytes, as long as the state allows, or for an effect's result.
-    async fn wait(&mut self, mut timer: Pin<&mut Sleep>) -> io::Result<Happened> {
-        loop {
-            let deadline = self.deadline();
-            if deadline < timer.deadline() {
-                timer.as_mut().reset(deadline);
-            }
-            let over = self.connection.is_over();
-            let (stream, connection) = (&mut self.stream, &mut self.connection);
-            tokio::select! {
-                biased;
-                count = receive(stream, connection), if !over => return count.map(Happened::Received),
-                () = self.inbox.arrived() => return Ok(Happened::Results),
-                () = &mut timer => {}
-            }
-            // The timer is set back only now: most of the time something came meanwhile.
-            let now = Instant::now();
-            if self.held.as_ref().is_some_and(|held| held.until <= now) {
-                return Ok(Happened::Release);
-            }
-            if self.proven_until.is_some_and(|end| end <= now) {
-                return Ok(Happened::Expired);
-            }
-            if deadline <= now {
-                return if self.inbox.is_empty() {
-                    Err(io::ErrorKind::TimedOut.into())
-                } else {
-                    Ok(Happened::Results)
-                };
-            }
-            timer.as_mut().reset(deadline);
-        }
-    }
-
-    fn deadline(&self) -> Instant {
-        let held = self.held.as_ref().map(|held| held.until);
-        let ends = [self.proven_until, held].into_iter().flatten();
-        ends.fold(self.patience(), Instant::min)
-    }
-
-    /// Until when the client is waited for.
-    fn patience(&self) -> Instant {
-        // An effect has its own end.
-        if let Some(end) = self.inbox.deadline() {
-            return end.into();
-        }
-        self.since
-            + match self.waiting {
-                Waiting::FirstPacket => self.limits.first_packet,
-                Waiting::Packet => self.limits.packet,
-                Waiting::Answer => self.limits.answer,
-                Waiting::Idle => self.limits.idle,
-            }
-    }
-
-    /// Sets the clock anew when the connection got somewhere, not for every byte:
-    /// a packet sent a byte a second must end in time all the same.
-    fn note_progress(&mut self, progress: bool, now: Instant) {
-        let waiting = if self.connection.is_mid_packet() {
-            if self.waiting == Waiting::FirstPacket && !progress {
-                Waiting::FirstPacket
-            } else {
-                Waiting::Packet
-            }
-        } else if self.connection.has_sessions() {
-            Waiting::Answer
-        } else {
-            Waiting::Idle
-        };
-        if progress || waiting != self.waiting {
-            self.waiting = waiting;
-            self.since = now;
-            let is_idle = waiting == Waiting::Idle;
-            let idle_since = u64::try_from(self.shared.since_start(now).as_millis() + 1);
-            let moment = idle_since.ok().filter(|_| is_idle).unwrap_or(0);
-            self.peer.place.set_idle_since(moment);
-        }
-    }
-
     /// Answers everything that has arrived whole; tells whether anything had.
     async fn answer(&mut self, now: Instant) -> io::Result<bool> {
-        self.refresh();
+        let policy = self.refresh();
         self.mind_expiry(now);
         let moment = Moment {
             now,
@@ -322,7 +246,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                     let running = state.get_or_insert_with(|| {
                         self.inbox.begin(session_id);
                         Running {
-                            policy: Arc::clone(&self.policy),
+                            policy: Arc::clone(&policy),
                             session: Session::new(self.peer.address, Arc::clone(&self.peer.client)),
                             since: now,
                         }
@@ -384,19 +308,21 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
     }
 
     /// After a reload: a client that is no longer one, or has another secret now,
-    /// may end its sessions but begin none.
-    fn refresh(&mut self) {
+    /// may end its sessions but begin none. Tells what is in force.
+    fn refresh(&mut self) -> Arc<Policy> {
         let current = self.shared.current();
-        if Arc::ptr_eq(&current.policy, &self.policy) {
-            return;
+        let policy = Arc::clone(&current.policy);
+        if std::ptr::eq(Arc::as_ptr(&policy), self.policy.as_ptr()) {
+            return policy;
         }
         match current.policy.client(self.peer.address) {
             Some(client) if self.peer.is_still(client, &current, &self.connection) => {
                 self.peer.client = Arc::clone(client);
-                self.policy = Arc::clone(&current.policy);
+                self.policy = Arc::downgrade(&policy);
             }
             _ => self.connection.drain(),
         }
+        policy
     }
 
     /// A client whose certificate has run out meanwhile may end its sessions but begin
@@ -552,20 +478,4 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
         // The reply is out; whether the client said goodbye does not matter.
         let _ = drained.await;
     }
-}
-
-/// Takes what there is. The buffer is on the stack for this call only: an idle
-/// connection holds none.
-async fn receive<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    connection: &mut Connection<'_, Running>,
-) -> io::Result<usize> {
-    poll_fn(|context| {
-        let mut buffer = [MaybeUninit::uninit(); READ];
-        let mut buffer = ReadBuf::uninit(&mut buffer);
-        ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
-        connection.receive(buffer.filled());
-        Poll::Ready(Ok(buffer.filled().len()))
-    })
-    .await
 }

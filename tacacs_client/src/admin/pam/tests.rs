@@ -211,10 +211,15 @@ fn the_stacks_of_the_documentation_are_good_ones() {
         "README.md",
         "docs/architecture.md",
         "packaging/man/pam_tacplus.8",
+        "tests/src/stage.rs",
+        "tests/src/scene.rs",
     ] {
-        let page_text = read(page).replace("\n          ", " ");
-        let lines = page_text.lines();
-        let lines: Vec<&str> = lines.filter(|line| line.starts_with("auth ")).collect();
+        // The man page breaks the line; the tests do not wait for refusals.
+        let text = read(page)
+            .replace("\n          ", " ")
+            .replace(" nodelay", "");
+        let ours = |line: &&str| line.starts_with("auth ") && line.contains("pam_tacplus.so");
+        let lines: Vec<&str> = text.lines().filter(ours).collect();
         assert_eq!(lines.len(), 1, "{page}: {lines:?}");
         let words = |line: &str| {
             line.split_whitespace()
