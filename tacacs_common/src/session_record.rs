@@ -54,7 +54,7 @@ impl SessionRecord {
             self.port,
             self.task_id,
             self.start,
-            self.start_boot.as_millis(),
+            u64::try_from(self.start_boot.as_millis()).unwrap_or(u64::MAX),
             self.service,
             self.authen_method.to_wire(),
             self.authen_type.to_wire(),

@@ -51,8 +51,11 @@ pub(super) fn last() -> io::Result<Vec<u16>> {
     }
     let mut ports = left(&text(SERVICES), &text(BLACKLIST));
     let keys: [u8; 2 * COUNT] = random::fill()?;
-    let mut keys = keys.chunks(2);
-    ports.sort_by_cached_key(|_| keys.next().map(<[u8]>::to_vec));
+    let pairs = keys.as_chunks::<2>().0.iter();
+    for (at, pair) in (0..ports.len()).zip(pairs) {
+        let other = usize::from(u16::from_ne_bytes(*pair)).checked_rem(ports.len());
+        ports.swap(at, other.unwrap_or(at));
+    }
     Ok(ports)
 }
 

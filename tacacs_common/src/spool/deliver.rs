@@ -11,7 +11,7 @@
 //! * When such a server then takes a later record of another user, that counts as one
 //!   error of the record, in its file's name. After [`ERRORS`] of them it is set aside.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::io;
 use std::time::Duration;
 
@@ -135,7 +135,8 @@ impl Spool {
         let last = begun.last();
         let mut waiting = self.scan()?.records;
         waiting.retain(|entry| entry.seq <= last);
-        waiting.sort_unstable();
+        // A heap, whose code is a tenth of that of a sort: modules carry it into sshd.
+        let waiting = BinaryHeap::from(waiting).into_sorted_vec();
         Round {
             spool: self,
             report,

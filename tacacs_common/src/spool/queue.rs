@@ -3,6 +3,7 @@
 //! Owns how a folder becomes a list and how a list is held against limits. Must
 //! never open a file: whatever a scan needs stands in the names.
 
+use std::collections::BinaryHeap;
 use std::io;
 
 use super::limits::{Excess, Limits};
@@ -68,7 +69,8 @@ impl Queue {
     /// The oldest records of these that `counts`, as many as have to go to keep within
     /// the limits.
     pub(super) fn excess(&mut self, limits: Limits, counts: impl Fn(&Entry) -> bool) -> Vec<Entry> {
-        self.records.sort_unstable();
+        let records = std::mem::take(&mut self.records);
+        self.records = BinaryHeap::from(records).into_sorted_vec();
         let mut room = limits;
         let counted = self.records.iter().rev().filter(|entry| counts(entry));
         let excess = counted.skip_while(|entry| {
