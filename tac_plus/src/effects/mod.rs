@@ -154,7 +154,7 @@ impl Effects {
             Effect::Record(_) | Effect::Count(_) => return,
         };
         if let Err(Full) = done {
-            self.log.line(format!(
+            self.log.error(format!(
                 "request from {client} answered with ERROR: too many others wait for {what}"
             ));
         }
@@ -167,7 +167,7 @@ impl Effects {
     fn mind_stuck_dialogues(&self) {
         let now = self.dialogues.stuck(PAM_STUCK);
         if now > self.stuck.swap(now, Ordering::Relaxed) {
-            self.log.line(format!(
+            self.log.error(format!(
                 "{now} of {DIALOGUES} threads for PAM have been inside a module for more than {} \
                  minutes and are lost: see which module hangs, and restart tac_plus then",
                 PAM_STUCK.as_secs() / 60
@@ -196,7 +196,7 @@ fn verify(request: &VerifyRequest, log: &Log) -> Done {
         Credential::File(path) => match passwd::verify(path, &request.user, password) {
             Ok(checked) => Done::Checked(checked),
             Err(error) => {
-                log.line(format!(
+                log.error(format!(
                     "password file {} cannot be read: {error}",
                     path.display()
                 ));
@@ -218,7 +218,7 @@ fn change(request: &ChangeRequest, log: &Log) -> Done {
     match passwd::change(path, user, old, new) {
         Ok(changed) => Done::Changed(changed),
         Err(error) => {
-            log.line(format!(
+            log.error(format!(
                 "password file {} cannot be changed: {error}",
                 path.display()
             ));

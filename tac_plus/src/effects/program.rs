@@ -45,7 +45,7 @@ pub(super) fn run(program: &Program, unwanted: &dyn Fn() -> bool, log: &Log) -> 
         Ok(running) => running,
         Err(error) => {
             let why = format!("cannot be started: {error}");
-            log.line(program.tag.failure(&why, b""));
+            log.error(program.tag.failure(&why, b""));
             return Done::Ended(Outcome::default());
         }
     };
@@ -57,7 +57,7 @@ pub(super) fn run(program: &Program, unwanted: &dyn Fn() -> bool, log: &Log) -> 
         Err(trouble) => Some(trouble),
     };
     if let Some(why) = why {
-        log.line(program.tag.failure(&why, &outcome.stderr));
+        log.error(program.tag.failure(&why, &outcome.stderr));
     }
     Done::Ended(outcome)
 }
