@@ -18,12 +18,14 @@
 //! | `author` | the authorization algorithm |
 //! | `login` | credentials and their comparison |
 //! | `session` | the state machine of a session |
+//! | `counters` | counts that fade |
 //! | [`throttle`] | how long who failed often has to wait |
 
 mod author;
 pub mod callout;
 mod clients;
 mod compile;
+pub(crate) mod counters;
 pub mod draft;
 mod login;
 mod pattern;

@@ -16,7 +16,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::policy::throttle::Counters;
+use crate::policy::counters::Counters;
 use session_ids::{MOST, SessionIds};
 
 /// How long a session_id is remembered at least. Two honest logins in this time that meet
@@ -33,7 +33,7 @@ const TOLD: u32 = 10;
 const TOLD_AGAIN: Duration = Duration::from_secs(10);
 /// A refusal leaves on the second tick after all of its packet has come. The work of
 /// finding out what is wrong takes less than one, so it does not show.
-const TICK: Duration = Duration::from_millis(25);
+const TICK: Duration = Duration::from_millis(50);
 
 /// What is remembered of all plain connections.
 pub(crate) struct Trust {
@@ -41,7 +41,19 @@ pub(crate) struct Trust {
     recent: SessionIds,
     /// Those that somebody may have recorded a sensible request of.
     recorded: SessionIds,
+    /// What was admitted last and is not counted yet, for each of its secrets.
+    open: Vec<Open>,
+    open_id: u32,
+    open_since: Duration,
+    mix: (u64, u64),
     told: Counters,
+}
+
+/// A session_id under a secret, and how often it was used before.
+struct Open {
+    key: u64,
+    uses: u8,
+    is_recorded: bool,
 }
 
 /// A secret, as session_ids under it are told from those under another. It says nothing
@@ -61,8 +73,13 @@ pub(crate) struct Answer {
 impl Trust {
     /// Nobody sent anything yet. Takes no memory to speak of before somebody does.
     pub(crate) fn new() -> Self {
+        let keys = RandomState::new();
         Self {
-            keys: RandomState::new(),
+            mix: (keys.hash_one(0), keys.hash_one(1)),
+            open: Vec::new(),
+            open_id: 0,
+            open_since: Duration::ZERO,
+            keys,
             recent: SessionIds::new(RECENT),
             recorded: SessionIds::new(RECORDED),
             told: Counters::new(TOLD_AGAIN, TOLD),
@@ -74,37 +91,72 @@ impl Trust {
         Tag(self.keys.hash_one(secret))
     }
 
-    /// Whether the body of a first packet is looked at, and counts it as looked at. Asked
-    /// for all secrets that it may be obfuscated with. `now`: since any moment, always the
-    /// same one.
+    /// Whether the body of a first packet is looked at. Asked for all secrets that it may be
+    /// obfuscated with. It counts, and unless [`Trust::made_sense`] is called next, as one
+    /// that made no sense. `now`: since any moment, always the same one.
     pub(crate) fn admits(&mut self, secrets: &[Tag], session_id: u32, now: Duration) -> bool {
-        secrets.iter().fold(true, |admits, secret| {
+        self.settle();
+        let mut admits = true;
+        for secret in secrets {
             let key = self.key(*secret, session_id);
             let recorded = self.recorded.uses(key, now);
             let uses = self.recent.uses(key, now).max(recorded);
-            if uses < MOST {
-                self.recent.set(key, uses + 1, now);
-                if recorded > 0 {
-                    self.recorded.set(key, recorded + 1, now);
-                }
-            }
-            uses < MOST && admits
-        })
+            admits &= uses < MOST;
+            let is_recorded = recorded > 0;
+            self.open.push(Open {
+                key,
+                uses,
+                is_recorded,
+            });
+        }
+        (self.open_id, self.open_since) = (session_id, now);
+        if !admits {
+            self.open.clear();
+        }
+        admits
     }
 
     /// A first packet made sense under one of these secrets: it may have been recorded on
     /// its way, and is worth to be asked about for long.
     pub(crate) fn made_sense(&mut self, secrets: &[Tag], session_id: u32, now: Duration) {
+        if session_id == self.open_id && !self.open.is_empty() {
+            for Open { key, uses, .. } in self.open.drain(..) {
+                self.recorded.set(key, uses + 1, now);
+            }
+            return;
+        }
+        // Others were admitted meanwhile, and it was counted then.
         for secret in secrets {
             let key = self.key(*secret, session_id);
-            if self.recorded.uses(key, now) == 0 {
-                self.recorded.set(key, 1, now);
+            let uses = self.recent.uses(key, now).max(self.recorded.uses(key, now));
+            self.recorded.set(key, uses.max(1), now);
+        }
+    }
+
+    /// Counts what was admitted last, of which nobody said that it made sense.
+    fn settle(&mut self) {
+        let now = self.open_since;
+        for Open {
+            key,
+            uses,
+            is_recorded,
+        } in self.open.drain(..)
+        {
+            self.recent.set(key, uses + 1, now);
+            if is_recorded {
+                self.recorded.set(key, uses + 1, now);
             }
         }
     }
 
+    /// One number for a secret and a session_id. Whoever could choose two that meet would
+    /// need the keys of this process; a look takes place for every request, so that a hash
+    /// made for more costs too much.
     fn key(&self, Tag(secret): Tag, session_id: u32) -> u64 {
-        self.keys.hash_one((secret, session_id))
+        let (one, other) = self.mix;
+        let product = u128::from(secret ^ one) * u128::from(u64::from(session_id) ^ other);
+        let [low, high] = [product, product >> 64].map(|half| half as u64);
+        (low ^ high).wrapping_mul(one | 1) ^ ((low ^ high) >> 29)
     }
 
     /// What becomes of a packet that came whole at `now` and makes no sense.
@@ -143,9 +195,10 @@ mod tests {
             (&[one], 7, 3, false),
             (&both, 7, 4, false),
             (&[other], 7, 5, true),
-            (&[other], 7, 6, false),
+            (&[other], 7, 6, true),
+            (&[other], 7, 7, false),
             // Another session_id is another question.
-            (&[one], 8, 7, true),
+            (&[one], 8, 8, true),
             // And ten minutes are another time.
             (&[one], 7, 590, false),
             (&[one], 7, 2 * 601 + 10, true),
@@ -165,9 +218,8 @@ mod tests {
         let tries = (1..10).filter(|hour| trust.admits(&secret, 7, at(3600 * hour)));
         assert_eq!(tries.count(), 2);
         // Whoever floods with ids of their own fills another memory.
-        for id in 100..1_000_000 {
-            trust.admits(&secret, id, at(40_000));
-        }
+        let refused = (100..1_000_000).filter(|id| !trust.admits(&secret, *id, at(40_000)));
+        assert!(refused.count() < 20, "of a million that nobody used");
         assert!(!trust.admits(&secret, 7, at(80_000)));
     }
 
@@ -187,7 +239,14 @@ mod tests {
 
     #[test]
     fn a_refusal_leaves_on_a_tick_that_is_the_same_for_a_whole_tick_of_work() {
-        for (came, leaves) in [(0, 50), (1, 50), (24, 50), (25, 75), (49, 75), (1000, 1050)] {
+        for (came, leaves) in [
+            (0, 100),
+            (1, 100),
+            (49, 100),
+            (50, 150),
+            (99, 150),
+            (1000, 1100),
+        ] {
             let came = Duration::from_millis(came);
             assert_eq!(tick_after(came), Duration::from_millis(leaves), "{came:?}");
             assert!(tick_after(came) - came > TICK);

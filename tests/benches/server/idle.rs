@@ -21,8 +21,9 @@ pub(crate) const CONNECTIONS: u32 = 10_000;
 
 /// Opens connections in plain TCP; they stay open.
 pub(crate) fn plain(server: SocketAddr, count: u32) -> io::Result<Vec<TcpStream>> {
-    let exchange = exchange(Work::Pap, 0x5eed_0000, true, true);
-    let open = |number| {
+    let mut exchange = exchange(Work::Pap, true, true);
+    let open = |number: u32| {
+        exchange.renew(0x5eed_0000 | number);
         let mut stream = connect(server, number)?;
         stream.write_all(&exchange.request)?;
         expect(&mut stream, &exchange.reply)?;
@@ -80,7 +81,7 @@ pub(crate) fn secured(
     config: &Arc<ClientConfig>,
     count: u32,
 ) -> io::Result<Vec<Secured>> {
-    let exchange = exchange(Work::Pap, 0x5eed_0000, true, false);
+    let exchange = exchange(Work::Pap, true, false);
     let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
     let open = |number| {
         let stream = connect(server, number)?;

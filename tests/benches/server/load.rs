@@ -1,5 +1,7 @@
-//! The load: one thread, one epoll, and requests that were made beforehand, so that
-//! the client's own work is a copy and a comparison.
+//! The load: one thread, one epoll, and requests whose bodies were made beforehand. Each
+//! has a session_id of its own, as those of real clients do: a server may refuse to answer
+//! one that comes again and again. So the client's own work is a copy, a pad for each
+//! packet and a comparison.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -61,6 +63,29 @@ impl Outcome {
 pub(crate) struct Exchange {
     pub(crate) request: Vec<u8>,
     pub(crate) reply: Vec<u8>,
+    /// Both in clear.
+    clear: [(Header, Vec<u8>); 2],
+    sent: u32,
+}
+
+impl Exchange {
+    /// The same in a session of this number.
+    pub(crate) fn renew(&mut self, id: u32) {
+        let packets = [&mut self.request, &mut self.reply];
+        for (packet, (header, body)) in packets.into_iter().zip(&self.clear) {
+            let header = Header {
+                session_id: id,
+                ..*header
+            };
+            packet.clear();
+            packet.extend_from_slice(&header.encode());
+            packet.extend_from_slice(body);
+            if !header.flags.unencrypted {
+                let body = packet.get_mut(HEADER_LEN..).unwrap_or_default();
+                obfuscate(SECRET.as_bytes(), &header, body);
+            }
+        }
+    }
 }
 
 struct Conversation {
@@ -79,6 +104,8 @@ pub(crate) struct Load {
     conversations: Vec<Conversation>,
     poll: OwnedFd,
     opened: u32,
+    /// The first session_id: each conversation's are as many apart as there are in all.
+    first: u32,
 }
 
 fn bad(message: impl Into<String>) -> io::Error {
@@ -92,11 +119,15 @@ impl Load {
             server,
             shape,
             exchanges: (0..sessions)
-                .map(|id| exchange(work, id as u32 | 0x5eed_0000, shape.keep, true))
+                .map(|_| exchange(work, shape.keep, true))
                 .collect(),
             conversations: Vec::new(),
             poll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             opened: 0,
+            // Another load of the same server has others.
+            first: std::time::UNIX_EPOCH
+                .elapsed()
+                .map_or(0, |time| time.as_micros() as u32),
         };
         for index in 0..shape.connections {
             load.conversations.push(Conversation {
@@ -171,10 +202,14 @@ impl Load {
         self.send(index, &[index * self.shape.depth])
     }
 
-    fn send(&self, index: usize, ids: &[usize]) -> io::Result<()> {
+    fn send(&mut self, index: usize, ids: &[usize]) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(1024);
+        let all = self.exchanges.len() as u32;
         for id in ids {
-            if let Some(exchange) = self.exchanges.get(*id) {
+            if let Some(exchange) = self.exchanges.get_mut(*id) {
+                let number = exchange.sent.wrapping_mul(all).wrapping_add(*id as u32);
+                exchange.sent += 1;
+                exchange.renew(self.first.wrapping_add(number));
                 bytes.extend_from_slice(&exchange.request);
             }
         }
@@ -212,7 +247,8 @@ impl Load {
         while let Some(input) = conversation.input.get(used..)
             && let Ok(header) = Header::decode(input)
         {
-            let id = usize::try_from(header.session_id & 0xffff).unwrap_or_default();
+            let all = self.exchanges.len() as u32;
+            let id = (header.session_id.wrapping_sub(self.first) % all) as usize;
             let Some(exchange) = self.exchanges.get(id) else {
                 return Err(bad("a reply to nobody"));
             };
@@ -250,7 +286,7 @@ impl Load {
     }
 }
 
-pub(crate) fn exchange(work: Work, id: u32, single: bool, obfuscated: bool) -> Exchange {
+pub(crate) fn exchange(work: Work, single: bool, obfuscated: bool) -> Exchange {
     let who = (b"bench", b"tty1", b"10.9.8.7");
     let mut args = ArgumentsBuf::new();
     let words: &[&str] = match work {
@@ -316,20 +352,19 @@ pub(crate) fn exchange(work: Work, id: u32, single: bool, obfuscated: bool) -> E
                 unencrypted: !obfuscated,
                 single_connect: single,
             },
-            session_id: id,
+            session_id: 0,
             length: body.len() as u32,
         };
-        let mut bytes = [&header.encode()[..], body].concat();
-        if obfuscated {
-            let body = bytes.get_mut(HEADER_LEN..).unwrap_or_default();
-            obfuscate(SECRET.as_bytes(), &header, body);
-        }
-        bytes
+        (header, body.to_vec())
     };
-    Exchange {
-        request: packet(1, &request),
-        reply: packet(2, reply),
-    }
+    let mut exchange = Exchange {
+        request: Vec::new(),
+        reply: Vec::new(),
+        clear: [packet(1, &request), packet(2, reply)],
+        sent: 0,
+    };
+    exchange.renew(0x5eed_0000);
+    exchange
 }
 
 fn encoded<'b>(body: &impl Body<'b>) -> Vec<u8> {

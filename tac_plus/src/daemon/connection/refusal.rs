@@ -27,10 +27,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         let address = self.peer.address;
         match refusal {
             Refusal::Secret(error) => {
-                let line = format!(
-                    "packet from {address} refused: wrong shared secret for this client? ({error})"
-                );
-                self.doubt("secret", line, answered, now);
+                let line = match error.suggests_wrong_secret() {
+                    true => format!(
+                        "packet from {address} refused: wrong shared secret for this client? ({error})"
+                    ),
+                    false => format!("packet from {address} refused: {error}"),
+                };
+                self.doubt(error.code(), line, answered, now);
             }
             Refusal::Replayed => {
                 self.tell("replay", || {
