@@ -14,6 +14,7 @@ use tacacs_common::packet::{
 use crate::call::{Call, Person};
 use crate::entry;
 use crate::handle::{Grant, Level, Note};
+use crate::limits;
 use crate::login::log_denial;
 use crate::outage::{self, Ruling};
 use crate::outcome::{End, Verdict};
@@ -106,6 +107,9 @@ fn answered(
         }
         Err(refusal) => return refused(call, person, answer, &refusal.to_string()),
     };
+    if let Some(why) = limits::unkept(call, config, &granted) {
+        return refused(call, person, answer, &why);
+    }
     let level = granted
         .priv_lvl
         .map_or_else(String::new, |level| format!(" with priv-lvl {level}"));
@@ -122,9 +126,11 @@ fn answered(
         return end;
     }
     set_environment(call, config, &granted);
+    limits::leave(call, &granted);
     call.memory.granted = Some(Grant {
         user: person.user.clone(),
         priv_lvl: granted.priv_lvl,
+        timeout: granted.timeout,
         fresh: true,
     });
     talk::tell(call, Note::Info, &answer.server_msg);
@@ -195,6 +201,7 @@ fn unreachable(call: &mut Call<'_>, config: &Config, person: &Person, why: &Unre
     call.memory.granted = Some(Grant {
         user: person.user.clone(),
         priv_lvl: PrivLvl::new(entry.level),
+        timeout: None,
         fresh: false,
     });
     End::Pass

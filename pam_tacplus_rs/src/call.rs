@@ -42,6 +42,10 @@ pub(crate) struct Site {
     pub(crate) sessions: PathBuf,
     /// `/proc/self`, with `sessionid` and `loginuid`; beside it are the other processes.
     pub(crate) proc: PathBuf,
+    /// `/run/systemd`.
+    pub(crate) systemd: PathBuf,
+    /// Where the stacks of services are.
+    pub(crate) pam: Vec<PathBuf>,
     pub(crate) now: Now,
     /// The same moment as `now.unix`, in milliseconds.
     pub(crate) millis: u64,
@@ -79,6 +83,8 @@ impl Site {
             spool: "/var/spool/tacplus/pam".into(),
             sessions: "/run/tacplus/sessions".into(),
             proc: "/proc/self".into(),
+            systemd: "/run/systemd".into(),
+            pam: ["/etc/pam.d", "/usr/lib/pam.d"].map(PathBuf::from).into(),
             now: Now {
                 unix: unix.as_secs(),
                 boot: hold_down::boottime(),
@@ -312,6 +318,7 @@ impl<'a> Call<'a> {
         let of_ports =
             |trouble: &Trouble| matches!(trouble, Trouble::NoPort(_) | Trouble::LastPort(_));
         if troubles.iter().any(|(_, trouble)| of_ports(trouble))
+            && !self.memory.ports_named.replace(true)
             && let Some((uid, sockets)) = most_sockets()
         {
             self.log(

@@ -13,7 +13,7 @@ use tacacs_common::identity::{Entry, State, Store, StoreError, Writer};
 use crate::call::{Call, Person, Site};
 use crate::handle::{Account, Level, Note};
 use crate::outcome::End;
-use crate::{process, talk};
+use crate::{limits, process, talk};
 
 /// Seconds after which an entry that has not changed is written again, to say that it
 /// still holds.
@@ -97,6 +97,11 @@ fn renew(
         );
     }
     entry.changed = site.millis;
+    if !limits::may_stand_in(config, granted) {
+        let hours = u64::from(config.global.offline_hours);
+        let age = hours.saturating_mul(3600).saturating_add(1);
+        entry.learned = entry.learned.saturating_sub(age);
+    }
     let old = store.by_name(person.user.as_bytes())?;
     let found = call.handle.account(&entry.name).map_err(Unmapped::Lookup)?;
     let found = found.as_ref();
@@ -256,7 +261,13 @@ pub(crate) fn unasked(call: &Call<'_>, config: &Config, person: &Person) -> End 
         Ok(Some(entry)) if may_be_outdated(call.site, &entry, &|_| true) => {
             "the account has changed since this program was started, restart it"
         }
-        Ok(Some(_)) => return End::Pass,
+        Ok(Some(entry)) => match is_found(call, config, &entry) {
+            Ok(()) => return End::Pass,
+            Err(why) => {
+                log_failure(call, Level::Error, person, "refused", &why);
+                return End::Refused;
+            }
+        },
         Err(why) => {
             log_failure(call, Level::Error, person, "refused", &why.into());
             return End::Refused;
@@ -283,7 +294,25 @@ pub(crate) fn offline(call: &Call<'_>, config: &Config, person: &Person) -> Opti
 /// The entry that a server approved last, if the program that logs in was told of it.
 pub(crate) fn approved(call: &Call<'_>, config: &Config, person: &Person) -> Option<Entry> {
     let logs_in = |program: &str| is_login_program(config, program);
-    active(call, config, person).filter(|entry| !may_be_outdated(call.site, entry, &logs_in))
+    let entry = active(call, config, person)?;
+    if may_be_outdated(call.site, &entry, &logs_in) {
+        return None;
+    }
+    match is_found(call, config, &entry) {
+        Ok(()) => Some(entry),
+        Err(why) => {
+            log_failure(call, Level::Error, person, "as if there were none", &why);
+            None
+        }
+    }
+}
+
+/// The session would be that of whom a lookup finds: what a server said of one user must
+/// not let in another of that name.
+fn is_found(call: &Call<'_>, config: &Config, entry: &Entry) -> Result<(), Unmapped> {
+    let found = call.handle.account(&entry.name).map_err(Unmapped::Lookup)?;
+    let uid = found.map(|found| found.uid);
+    learn::not_elsewhere(&config.mapping, Some(entry), entry, uid)
 }
 
 /// The entry of a user who is not a local one and whom no server has refused since.

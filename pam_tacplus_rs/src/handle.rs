@@ -2,10 +2,12 @@
 //!
 //! Owns the trait that the C edge and the tests' fake both fulfil.
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
 use tacacs_common::client::Connection;
+use tacacs_common::exchange::author::Limit;
 use tacacs_common::packet::{AuthenType, PrivLvl};
 use tacacs_common::secret::Secret;
 
@@ -29,6 +31,12 @@ pub(crate) trait Handle {
     fn set_env(&mut self, name: &str, value: &str) -> bool;
     /// Has libpam wait about this long if the stack refuses in the end.
     fn delay_failure(&mut self, time: Duration);
+    /// A PAM environment variable.
+    fn env(&self, name: &str) -> Option<String>;
+    /// Takes a PAM environment variable away.
+    fn unset_env(&mut self, name: &str);
+    /// Leaves a text under this name for modules that follow; false if libpam refuses.
+    fn set_data(&mut self, name: &str, value: &str) -> bool;
     /// Asks the person. `None`: no answer.
     fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret>;
     /// Tells the person.
@@ -113,6 +121,8 @@ pub(crate) struct Memory {
     pub(crate) passed_over: bool,
     /// The configuration's warnings have been logged.
     pub(crate) warned: bool,
+    /// Who uses up the host's ports has been logged.
+    pub(crate) ports_named: Cell<bool>,
     /// A phase has begun in this handle.
     pub(crate) begun: bool,
     /// Whether the program is its user's to stop. Found out once: a program that logs
@@ -134,6 +144,8 @@ pub(crate) struct Grant {
     pub(crate) user: String,
     /// The level the server assigned, if it did.
     pub(crate) priv_lvl: Option<PrivLvl>,
+    /// How long the session may last.
+    pub(crate) timeout: Option<Limit>,
     /// Whether a server granted it now; else a stored one stands in.
     pub(crate) fresh: bool,
 }

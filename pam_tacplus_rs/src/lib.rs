@@ -11,8 +11,10 @@
 //! | `login` | authenticate |
 //! | `account` | acct_mgmt |
 //! | `entry` | the user's entry in the identity store |
+//! | `limits` | how long a session may last |
+//! | `stack` | which modules the session lines of a service ask |
 //! | `session` | open_session, close_session |
-//! | `process` | since when the program runs |
+//! | `process` | since when the program runs, and whose it is to stop |
 //! | `record` | the session record under `/run/tacplus/sessions` |
 //! | `passwd` | chauthtok |
 //! | `outage` | what it means for a person that no server answered |
@@ -31,6 +33,7 @@ mod call;
 mod entry;
 mod ffi;
 mod handle;
+mod limits;
 mod login;
 mod outage;
 mod outcome;
@@ -38,6 +41,7 @@ mod passwd;
 mod process;
 mod record;
 mod session;
+mod stack;
 mod standing;
 mod talk;
 

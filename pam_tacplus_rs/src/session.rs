@@ -22,7 +22,7 @@ use crate::call::{Call, Now, Person, Site};
 use crate::entry;
 use crate::handle::{Level, Memory};
 use crate::outcome::End;
-use crate::{outage, record};
+use crate::{limits, outage, record};
 
 /// Records of earlier sessions that one login delivers at most.
 const BACKLOG: usize = 20;
@@ -61,6 +61,7 @@ fn run_open(call: &mut Call<'_>) -> Result<End, End> {
         return Ok(End::Pass);
     }
     call.memory.opened = true;
+    limits::apply(call, &config, &person)?;
     let task_id = match task_id() {
         Ok(task_id) => task_id,
         Err(error) => {

@@ -38,6 +38,8 @@ pub(crate) struct Fake {
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) old_password: Option<Vec<u8>>,
     pub(crate) env: Vec<String>,
+    /// What modules leave for each other.
+    pub(crate) data: Vec<(String, String)>,
     /// The longest wait that was asked for in the case of a refusal.
     pub(crate) delay: Option<Duration>,
     /// What a lookup of the user says: uid and gid, and the shell where it is not bash. As
@@ -124,6 +126,22 @@ impl Handle for Fake {
         self.delay = self.delay.max(Some(time));
     }
 
+    fn env(&self, name: &str) -> Option<String> {
+        let mut all = self.env.iter().rev();
+        all.find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='))
+            .map(str::to_owned)
+    }
+
+    fn unset_env(&mut self, name: &str) {
+        let start = format!("{name}=");
+        self.env.retain(|variable| !variable.starts_with(&start));
+    }
+
+    fn set_data(&mut self, name: &str, value: &str) -> bool {
+        self.data.push((name.to_owned(), value.to_owned()));
+        true
+    }
+
     fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret> {
         self.asked.push((echo, prompt.to_owned()));
         self.answers
@@ -172,6 +190,8 @@ impl Host {
             spool: path.join("spool/pam"),
             sessions: path.join("run/sessions"),
             proc: path.join("proc"),
+            systemd: path.join("systemd"),
+            pam: vec![path.join("pam.d")],
             now: Now {
                 unix: 1_700_000_000,
                 boot: Duration::from_millis(5_500),

@@ -233,3 +233,26 @@ fn records_and_lines_go_to_the_system_log_and_one_that_it_does_not_take_is_an_er
     let _system_log = UnixDatagram::bind(&socket).unwrap();
     assert_eq!(ask(3), "SUCCESS");
 }
+
+#[test]
+fn a_system_log_that_is_not_there_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let hidden = format!(
+        "mount --bind {} /dev && mkdir -p /dev/shm",
+        folder.path().display()
+    );
+    let mut server = Server::start_with_mounts(
+        &hidden,
+        &format!("accounting syslog\n{}", common::CONFIGURATION),
+    );
+    assert_eq!(server.connect().acct(0x02, &["task_id=1"]), "ERROR");
+    server.wait_for_line("the system log takes no records: No such file");
+    server.signal("TERM");
+    let lines = server.all_lines();
+    let told = "the system log takes no records";
+    assert_eq!(
+        lines.matches(told).count(),
+        2,
+        "at the start and at a record: {lines}"
+    );
+}

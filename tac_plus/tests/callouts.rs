@@ -289,7 +289,7 @@ fn an_exit_code_that_is_no_answer_is_in_the_log_with_the_program_and_whom_it_was
     server.signal("TERM");
     let lines = server.all_lines();
     assert!(
-        !lines.contains("sesame") && !lines.contains("user=denied"),
+        !lines.contains("sesame") && !lines.contains(": user=denied"),
         "{lines}"
     );
 }

@@ -158,7 +158,9 @@ fn replies_that_nobody_reads_stop_their_own_connection_only() {
 #[test]
 fn commands_that_take_their_expressions_long_hold_nobody_up() {
     const REQUESTS: u32 = 50;
-    let rules = "permit \"(a|b)*(end|stop)$\" deny \"(a|b|c)+d$\" permit \"(b|c|d)+a$\" ";
+    // Too many states for an automaton.
+    let rules =
+        "permit \"a(a|b){15}(end|stop)$\" deny \"(a|b|c)+a(a|b){15}d$\" permit \"(b|c|d)+a$\" ";
     let mut server = Server::start(&format!(
         "{CONFIGURATION}user = carol {{ cmd = show {{ {rules} }} }}"
     ));
@@ -186,9 +188,9 @@ fn commands_that_take_their_expressions_long_hold_nobody_up() {
     assert!(permitted >= 1 && errors >= 1, "{answers:?}");
     assert_eq!(permitted + errors, answers.len(), "{answers:?}");
     server.wait_for_line("too many others wait for rules that take long");
-    let line = server.wait_for_line("authorization error");
+    let line = server.wait_for_line("result=error");
     assert!(
-        line.contains("user=carol device=127.0.0.1") && line.contains("make them simpler"),
+        line.contains("user=carol ") && line.contains("make them simpler"),
         "{line}"
     );
 }

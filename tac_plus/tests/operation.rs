@@ -259,16 +259,100 @@ fn the_server_stops_when_told_and_lets_a_dialogue_end() {
     assert!(server.wait().success());
 }
 
+fn make_pipe(path: &std::path::Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
 #[test]
-fn a_reload_that_hangs_does_not_keep_the_server_from_stopping() {
+fn a_pipe_in_place_of_a_configuration_or_a_log_holds_nothing_up() {
     let mut server = Server::start(CONFIGURATION);
     let path = server.configuration_path();
     std::fs::remove_file(&path).unwrap();
-    let made = Command::new("mkfifo").arg(&path).status();
-    assert!(made.unwrap().success());
+    make_pipe(&path);
+    server.signal("HUP");
+    server.wait_for_line("configuration not reloaded");
+    // One that somebody keeps open and never ends.
+    let writer = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path);
     server.signal("HUP");
     server.signal("TERM");
     assert!(server.wait().success());
+    drop(writer);
+    let folder = tempfile::tempdir().unwrap();
+    let (log, configuration) = (
+        folder.path().join("log"),
+        folder.path().join("tac_plus.conf"),
+    );
+    make_pipe(&log);
+    std::fs::write(&configuration, CONFIGURATION).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tac_plus"))
+        .args(["-B", "127.0.0.1", "-p", "0", "-l"])
+        .arg(&log)
+        .arg("-C")
+        .arg(&configuration)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut lines = std::io::BufRead::lines(stderr).map_while(Result::ok);
+    let mut said = |part: &str| lines.any(|line| line.contains(part));
+    assert!(said("log cannot be opened") && said("listening on"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn signals_of_timers_end_nothing_and_sigusr2_tells_who_was_answered_what() {
+    let mut server = Server::start(CONFIGURATION);
+    for name in ["ALRM", "VTALRM", "PROF"] {
+        server.signal(name);
+    }
+    let mut kept = server.connect();
+    let reply = kept.ask(1, 1, Version::ONE, true, &pap("alice", "alice-pap"));
+    assert_eq!(reply.status(), "PASS");
+    assert_eq!(server.connect().start(&pap("alice", "wrong")), "FAIL \"\"");
+    server
+        .connect()
+        .author("alice", &["service=shell", "cmd=show", "cmd-arg=run"]);
+    assert_eq!(server.connect().acct(2, &["task_id=1"]), "SUCCESS");
+    server.signal("USR2");
+    let counts = "passed=1 failed=1 permitted=0 denied=1 recorded=1 errors=0";
+    let total = server.wait_for_line("answers: connections=");
+    assert!(total.ends_with(counts), "{total}");
+    let client = server.wait_for_line("answers: device=127.0.0.1 connections=");
+    assert!(client.ends_with(counts), "{client}");
+}
+
+#[test]
+fn a_configuration_that_others_may_write_is_not_served_by_root() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    if !rustix::process::getuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tac_plus.conf");
+    std::fs::write(&path, CONFIGURATION).unwrap();
+    let check = |mode: u32, owner: u32| {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        chown(&path, Some(owner), None).unwrap();
+        let mut check = Command::new(env!("CARGO_BIN_EXE_tac_plus"));
+        let output = check.args(["-P", "-C"]).arg(&path).output().unwrap();
+        (output.status.success(), text(&output.stderr))
+    };
+    let (good, said) = check(0o666, 0);
+    assert!(
+        !good && said.contains("everybody on this host may write it"),
+        "{said}"
+    );
+    let (good, said) = check(0o600, 65534);
+    assert!(
+        !good && said.contains("it belongs to user 65534, who may write it"),
+        "{said}"
+    );
+    assert!(check(0o640, 0).0);
 }
 
 #[test]

@@ -202,7 +202,9 @@ fn a_service_manager_hands_over_sockets_and_is_told_how_it_goes() {
         .spawn()
         .unwrap();
     let child = Ended(child);
-    assert_eq!(told(), "READY=1");
+    let ready = told();
+    let since = "READY=1\nSTATUS=configuration in force since ";
+    assert!(ready.starts_with(since), "{ready}");
     let log_in = || {
         let mut wire = Wire::new(std::net::TcpStream::connect(address).unwrap());
         wire.start(&pap("alice", "alice-pap"))
@@ -224,10 +226,66 @@ fn a_service_manager_hands_over_sockets_and_is_told_how_it_goes() {
         reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="),
         "{reloading}"
     );
-    assert_eq!(told(), "READY=1");
+    let ready = told();
+    assert!(ready.starts_with(since) && !ready.contains(';'), "{ready}");
     assert_eq!(log_in(), "PASS \"\"", "the socket is the same");
+    std::fs::write(folder.path().join("tac_plus.conf"), "bogus\n").unwrap();
+    signal("HUP");
+    assert!(told().starts_with("RELOADING=1"));
+    let refused = told();
+    assert!(
+        refused.starts_with(since)
+            && refused.contains("; refused at ")
+            && refused.ends_with("tac_plus.conf:1:1: unknown directive 'bogus'"),
+        "{refused}"
+    );
     signal("TERM");
     assert_eq!(told(), "STOPPING=1");
+}
+
+#[test]
+fn the_unit_checks_a_configuration_before_it_reloads() {
+    let unit = include_str!("../../packaging/systemd/tac_plus.service");
+    let commands: Vec<&str> = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("ExecReload="))
+        .collect();
+    let start = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="));
+    let check = start.unwrap().replace("tac_plus -C", "tac_plus -P -C");
+    assert_eq!(commands, [check.as_str(), "/bin/kill -HUP $MAINPID"]);
+    assert!(unit.contains("\nUMask=0027\n"));
+}
+
+#[test]
+fn new_files_can_be_read_by_who_reads_logs() {
+    use std::os::unix::fs::MetadataExt;
+    if !is_root() {
+        return;
+    }
+    let folder = folder();
+    let (log, records) = (folder.path().join("log"), folder.path().join("acct"));
+    std::fs::remove_file(&records).unwrap();
+    let script = "umask 077; exec \"$0\" \"$@\"";
+    let child = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_tac_plus")])
+        .args(["-B", "127.0.0.1", "-p", "0", "-l"])
+        .arg(&log)
+        .arg("-C")
+        .arg(folder.path().join("tac_plus.conf"))
+        .spawn()
+        .unwrap();
+    let _child = Ended(child);
+    wait_for(&log, "listening on");
+    let groups = std::fs::read_to_string("/etc/group").unwrap();
+    let adm = groups.lines().find_map(|line| line.strip_prefix("adm:x:"));
+    let adm = adm.map(|rest| rest.split(':').next().unwrap().parse::<u32>().unwrap());
+    for path in [log, records] {
+        let made = std::fs::metadata(&path).unwrap();
+        let expected = adm.map_or((0o600, 0), |adm| (0o640, adm));
+        assert_eq!((made.mode() & 0o777, made.gid()), expected, "{path:?}");
+    }
 }
 
 #[test]

@@ -134,6 +134,41 @@ fn what_cannot_be_served_is_not_reloaded() {
 }
 
 #[test]
+fn idle_connections_keep_no_former_configuration_and_its_memory_goes_back() {
+    let users: String = (0..8000)
+        .map(|n| {
+            format!("user = user-{n} {{ login = cleartext \"password {n}\" cmd = show {{ permit ^a{n} }} }}\n")
+        })
+        .collect();
+    let empty = Server::start(CONFIGURATION).resident_kb();
+    let large = format!("{CONFIGURATION}{users}");
+    let mut server = Server::start(&large);
+    let one = server.resident_kb() - empty;
+    let login = pap("alice", "alice-pap");
+    let mut idle = Vec::new();
+    for _ in 0..6 {
+        let mut wire = server.connect();
+        assert_eq!(wire.ask(1, 1, V1, true, &login).status(), "PASS");
+        idle.push(wire);
+        write(&server, &large);
+        server.signal("HUP");
+        server.wait_for_line("configuration reloaded");
+    }
+    let end = std::time::Instant::now() + common::PATIENCE;
+    while server.resident_kb() > empty + 3 * one {
+        assert!(
+            std::time::Instant::now() < end,
+            "{} kB",
+            server.resident_kb()
+        );
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    for wire in &mut idle {
+        assert_eq!(wire.ask(2, 1, V1, true, &login).status(), "PASS");
+    }
+}
+
+#[test]
 fn an_accounting_folder_that_is_not_there_is_told_and_records_wait_for_nothing_else() {
     let mut server = Server::start(CONFIGURATION);
     let folder = server.folder.path().join("no");

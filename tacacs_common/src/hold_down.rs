@@ -31,6 +31,7 @@ pub fn boottime() -> Duration {
 pub struct HoldDown {
     path: PathBuf,
     hold: Duration,
+    locks: bool,
 }
 
 impl HoldDown {
@@ -40,7 +41,14 @@ impl HoldDown {
         Self {
             path: path.into(),
             hold,
+            locks: true,
         }
+    }
+
+    /// For a setuid program, whose caller may stop it while it holds the lock: it writes
+    /// without one.
+    pub const fn without_lock(&mut self) {
+        self.locks = false;
     }
 
     /// The servers held down now. Read it once per operation.
@@ -101,11 +109,11 @@ impl HoldDown {
         let mut lock = name.to_owned();
         lock.push(".lock");
         let in_file = |error: io::Error| statefile::at(&self.path, &error);
-        // Whoever has it that long was stopped, as the caller of su can do to it. A line that
-        // is lost between two writers costs one login a wait; every login one is worse.
-        let _lock = match folder.lock(&lock, LOCK_WAIT) {
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => None,
-            taken => Some(taken.map_err(in_file)?),
+        // Whoever has it that long was stopped. A line that is lost between two writers costs
+        // one login a wait; every login one is worse.
+        let _lock = match self.locks.then(|| folder.lock(&lock, LOCK_WAIT)) {
+            Some(Err(error)) if error.kind() == io::ErrorKind::TimedOut => None,
+            taken => taken.transpose().map_err(in_file)?,
         };
         let mut lines = match folder.read(name, MAX_BYTES) {
             Ok(Some(bytes)) => parse(&bytes),

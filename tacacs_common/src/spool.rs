@@ -244,14 +244,13 @@ impl Spool {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(error)),
                 Ok(file) => {
-                    let room = self.scan().map_err(failed)?.has_room(&entry, self.limits);
-                    return match room {
-                        Ok(()) => Ok((entry, file)),
-                        Err(excess) => {
-                            let _ = self.folder.remove(entry.temporary().as_ref());
-                            Err(Error::Full(excess))
-                        }
-                    };
+                    let room = self.scan().map(|all| all.has_room(&entry, self.limits));
+                    if let Ok(Ok(())) = room {
+                        return Ok((entry, file));
+                    }
+                    let _ = self.folder.remove(entry.temporary().as_ref());
+                    // Where two met at the edge there may be room for one: look again.
+                    let _ = room.map_err(failed)?;
                 }
             }
         }

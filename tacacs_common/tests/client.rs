@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use tacacs_common::client::{Trouble, Way};
 use tacacs_common::config::Address;
+use tacacs_common::dialogues::Dialogues;
 use tacacs_common::exchange::authen::{Ask, What, Who};
 use tacacs_common::hold_down::{self, HoldDown};
 use tacacs_common::outcome::{DenyReason, Outcome};
@@ -314,6 +315,40 @@ fn dead_servers_are_asked_once_a_login_and_not_in_every_phase() {
     held.clear(&key).unwrap();
     assert!(matches!(authorize(&mut second), Outcome::Unreachable(_)));
     assert_eq!(silent.connections(), 2);
+}
+
+#[test]
+fn a_dialogue_that_finds_no_slot_is_a_denial_and_says_nothing_of_the_server() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root's dialogues are counted");
+        return;
+    }
+    let (asking, other) = (answering(GETPASS), answering(PASS));
+    let setup = Setup::new(&[&asking, &other]);
+    let held = HoldDown::new(setup.hold_file(), Duration::from_secs(30));
+    let ends: Vec<String> = [&asking, &other]
+        .map(|peer| peer.address.to_string())
+        .into();
+    for key in &ends {
+        held.mark(key, hold_down::boottime()).unwrap();
+    }
+    let dialogues = || Dialogues::new(&setup.folder.path().join("dialogues"), 2);
+    let waiting = || dialogues().enter(&ends[0], false).unwrap().unwrap();
+    let _waiting = [waiting(), waiting()];
+    let mut client = setup.client().counting(dialogues());
+    let outcome = client.authenticate(&ALICE, Way::Ascii, &mut |_| None);
+    let Outcome::Deny(denial) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(denial.reason, DenyReason::NoSlot);
+    assert_eq!((asking.connections(), other.connections()), (0, 0));
+    assert!(setup.is_held(asking.address));
+    // Whatever does not wait for a person needs none.
+    assert!(matches!(
+        pap(&mut client),
+        Outcome::Unreachable(_) | Outcome::Pass(_)
+    ));
+    assert_ne!(asking.connections(), 0);
 }
 
 #[test]

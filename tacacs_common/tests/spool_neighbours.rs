@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use tacacs_common::client::Trouble;
+use tacacs_common::outcome::{Outcome, Unreachable};
 use tacacs_common::packet::{
     AcctRecord, AcctRequest, ArgumentsBuf, AuthenMethod, AuthenService, AuthenType, AuthorRequest,
     Body, PrivLvl,
@@ -175,20 +179,32 @@ fn who_calls_su_in_a_loop_uses_up_nobodys_share() {
 
 #[test]
 fn of_processes_that_go_on_at_once_no_more_append_than_fit() {
-    let stage = Stage::new();
-    std::thread::scope(|scope| {
-        for writer in 0..16 {
-            let stage = &stage;
-            scope.spawn(move || {
-                let spool = stage.limited(HUNDRED);
-                for n in 0..4 {
-                    let _ = spool.append(&body("alice", &format!("{writer}.{n}")), 1);
-                }
-            });
-        }
-    });
-    let waiting = stage.waiting().len();
-    assert!((1..=10).contains(&waiting), "{waiting}");
+    const TEN: Limits = Limits {
+        records: 10,
+        bytes: 1 << 20,
+    };
+    for _ in 0..20 {
+        let stage = Stage::new();
+        drop(stage.spool());
+        let together = Barrier::new(16);
+        std::thread::scope(|scope| {
+            for writer in 0..16 {
+                let (stage, together) = (&stage, &together);
+                scope.spawn(move || {
+                    let spool = stage.limited(TEN);
+                    together.wait();
+                    let _ = spool.append(&body("alice", &writer.to_string()), 1);
+                });
+            }
+        });
+        let waiting = stage.waiting().len();
+        assert!(waiting <= 1, "{waiting}");
+        // Of those that met each other all may have stepped back.
+        stage
+            .limited(HUNDRED)
+            .append(&body("alice", "later"), 1)
+            .unwrap();
+    }
 }
 
 #[test]
@@ -355,6 +371,12 @@ fn damaged_counters_make_no_name_that_is_not_found_again() {
                 assert!(matches!(report.end, End::Done), "{last}: {report:?}");
                 assert_eq!(taken, ["one"], "{last} in {file}");
             }
+            let nothing = Limits {
+                records: 0,
+                bytes: 0,
+            };
+            let dropped = stage.limited(nothing).append(&body("alice", "two"), 1);
+            dropped.unwrap_err();
             stage.spool().status().unwrap();
         }
     }
@@ -469,9 +491,67 @@ fn nobody_takes_a_record_away_while_it_is_delivered() {
             stage.spool().discard(&listed[0]).unwrap_err(),
             stage.spool().retry(&listed[0]).unwrap_err(),
         ] {
-            assert_eq!(error.kind(), std::io::ErrorKind::TimedOut, "{error}");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
         }
         stored()
     });
     assert!(stage.waiting().is_empty());
+}
+
+/// What an answer to a record means for it, where `trouble` was the answer.
+fn delivery(trouble: Trouble) -> Delivery {
+    let tried = vec![("s1".to_owned(), trouble)];
+    Delivery::of(&Outcome::Unreachable(Unreachable {
+        tried,
+        ..Unreachable::default()
+    }))
+}
+
+#[test]
+fn what_only_one_record_does_to_a_server_is_told_from_an_outage() {
+    let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
+    for trouble in [
+        Trouble::ServerError(String::new()),
+        Trouble::HeaderOnly,
+        Trouble::Status,
+        Trouble::Closed,
+        Trouble::Io(reset()),
+        Trouble::NoReply { late: false },
+    ] {
+        assert_eq!(delivery(trouble), error());
+    }
+    for trouble in [
+        Trouble::Connect(reset()),
+        Trouble::ConnectTimeout { late: false },
+        Trouble::NoReply { late: true },
+        Trouble::NoTime,
+        Trouble::HeldDown,
+        Trouble::NoSecret,
+        Trouble::Local("socket", reset()),
+    ] {
+        assert_eq!(delivery(trouble), Delivery::Retry);
+    }
+}
+
+#[test]
+fn a_shortage_is_told_from_a_broken_disk_wherever_it_happened() {
+    // Longer than any name: what the system says about it is no shortage.
+    let stage = Stage::new();
+    let long = stage.root.path().join("x".repeat(300)).join("pam");
+    let broken = Spool::open(&long, Limits::default()).err().unwrap();
+    assert!(!statefile::is_shortage(&broken), "{broken}");
+    for (errno, expected) in [
+        (libc::EMFILE, true),
+        (libc::ENFILE, true),
+        (libc::ENOMEM, true),
+        (libc::EFBIG, true),
+        (libc::EDQUOT, true),
+        (libc::ENOSPC, false),
+        (libc::EROFS, false),
+        (libc::EIO, false),
+        (libc::EACCES, false),
+    ] {
+        let error = io::Error::from_raw_os_error(errno);
+        assert_eq!(statefile::is_shortage(&error), expected, "{error}");
+    }
 }

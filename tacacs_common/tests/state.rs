@@ -374,6 +374,19 @@ fn a_stuck_writer_delays_nobody_and_keeps_no_server_from_being_held_down() {
 }
 
 #[test]
+fn a_setuid_program_marks_a_server_without_the_lock() {
+    let folder = public_folder();
+    let path = folder.path().join("servers");
+    let mut su = HoldDown::new(&path, secs(30));
+    su.without_lock();
+    su.mark("a", secs(1)).unwrap();
+    su.mark("b", secs(1)).unwrap();
+    su.clear("a").unwrap();
+    assert!(su.held(secs(2)).is_held("b"));
+    assert_eq!(names(folder.path()), ["servers"]);
+}
+
+#[test]
 fn marks_made_at_once_are_all_kept() {
     /// Who is held up for longer is passed by, and a mark may be lost then.
     const PATIENCE: Duration = Duration::from_millis(50);

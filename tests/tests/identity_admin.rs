@@ -1,6 +1,7 @@
 //! `tacplus check` and `tacplus identity add` on a host that is not as it should be.
 
-use e2e::users;
+use e2e::scene::PASSWORD;
+use e2e::users::{self, entry, uid};
 use e2e::{Result, Script, Stage, Step};
 use tacacs_common::identity;
 
@@ -90,6 +91,45 @@ fn what_another_name_service_knows_is_nobodys_on_the_servers() -> Result {
             assert_eq!(add.code, 0, "{mapping} {words:?}: {add}");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn with_a_key_names_give_uids_that_nobody_can_choose_and_stored_users_keep_theirs() -> Result {
+    let stage = host("mode = unique\nuid_key_file = /etc/tacplus/uid.key")?;
+    let permit = Step::permit(&["priv-lvl=15"]);
+    let peer = stage.peer(SERVER, &Script::authen([Step::pass()]).author([permit]))?;
+    users::store(&stage, &[entry("alice", 15, &[])])?;
+    // Without the key, and with one that others can read, nobody new is let in.
+    let add = stage.run("tacplus", &["identity", "add", "carol"])?;
+    assert_eq!(add.code, 2, "{add}");
+    assert!(add.stderr.contains("uid_key_file"), "{add}");
+    assert_eq!(stage.sh("getent passwd carol")?.code, 2);
+    let key = "00112233445566778899aabbccddeeff";
+    stage.write("/etc/tacplus/uid.key", 0o644, key)?;
+    let login = stage.ssh("carol").password(PASSWORD, "id -u")?;
+    assert_eq!(login.stdout, "", "{login}");
+    assert!(warnings(&stage)?.contains("too many can use this uid_key_file"));
+    stage.sh("chmod 600 /etc/tacplus/uid.key")?.success()?;
+
+    // A lookup, a login and the command are of one mind, and it is not the one without.
+    let login = stage.ssh("carol").password(PASSWORD, "id -u")?;
+    let carol = login.stdout.trim();
+    assert!(
+        !carol.is_empty() && carol != uid("carol").to_string(),
+        "{login}{}",
+        stage.logs()
+    );
+    let found = stage.sh("getent passwd carol | cut -d: -f3")?;
+    assert_eq!(found.stdout, login.stdout);
+    let shown = stage.run("tacplus", &["identity", "add", "carol"])?;
+    assert!(shown.stdout.contains(carol), "{shown}");
+    let login = stage.ssh("alice").password(PASSWORD, "id -u")?;
+    assert_eq!(login.stdout, format!("{}\n", uid("alice")), "{login}");
+    let told = warnings(&stage)?;
+    let alice = format!("'alice' keeps uid {}, where", uid("alice"));
+    assert!(told.contains(&alice) && !told.contains("'carol'"), "{told}");
+    drop(peer);
     Ok(())
 }
 

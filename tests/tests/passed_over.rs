@@ -56,6 +56,40 @@ fn no_password_opens_a_session_of_root_or_a_local_user_because_another_line_succ
 }
 
 #[test]
+fn su_and_sudo_take_no_password_for_root_s_or_a_local_user_s_because_another_line_succeeds()
+-> Result {
+    let stage = scene::host(&[SERVER], "exclude_users = bob")
+        .pam("su", "")
+        .file("/etc/sudoers.d/bob", 0o440, "bob ALL=(ALL) ALL\n")
+        .start()?;
+    stage.set_password("root", LOCAL_PASSWORD)?;
+    let _peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
+
+    for (before, behind) in BESIDE {
+        let stack = stack(before, "required", behind);
+        for service in ["su", "sudo"] {
+            stage.write(&format!("/etc/pam.d/{service}"), 0o644, &stack)?;
+        }
+        // The caller is a local user, whose password sudo asks for.
+        for command in [
+            &["su", "-", "root", "-c", "whoami"][..],
+            &["sudo", "whoami"],
+        ] {
+            let dialog = stage.dialog(command).as_user("bob");
+            let refused = dialog.answer("assword", "any password at all").run()?;
+            assert!(
+                refused.code != 0 && refused.stdout.is_empty(),
+                "{stack}{refused}"
+            );
+        }
+        let dialog = stage.dialog(&["su", "-", "alice", "-c", "whoami"]);
+        let alice = dialog.as_user("bob").answer("assword", PASSWORD).run()?;
+        assert_eq!(alice.stdout, "alice\n", "{alice}{}", stage.logs());
+    }
+    Ok(())
+}
+
+#[test]
 fn the_log_says_who_was_passed_over_and_why_but_never_a_name_that_may_be_a_password() -> Result {
     const MISTYPED: &str = "mistyped-password-for-a-name";
     let stage = scene::host(&[SERVER], "exclude_users = bob").start()?;

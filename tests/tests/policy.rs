@@ -197,6 +197,40 @@ fn an_outage_between_password_and_authorization_is_one_too() -> Result {
 }
 
 #[test]
+fn check_warns_of_a_host_that_an_outage_would_close_to_everybody() -> Result {
+    const LOCKED: &str = "nobody can log in but at the console";
+    let stage = host("").start()?;
+    // alice has a local password, which counts only if she is named.
+    for (change, is_warned) in [
+        ("usermod -p '*' root && rm -rf /root/.ssh", true),
+        (
+            "sed -i 's/^timeout/fallback_users = alice\\n&/' /etc/tacplus.conf",
+            false,
+        ),
+        ("passwd -l alice", true),
+        (
+            "gpasswd -a bob users && sed -i 's/= alice/= @users/' /etc/tacplus.conf",
+            false,
+        ),
+        ("gpasswd -d bob users", true),
+        (
+            "mkdir -p /root/.ssh && echo ssh-ed25519 AAAA >/root/.ssh/authorized_keys",
+            false,
+        ),
+    ] {
+        stage.sh(change)?.success()?;
+        let check = stage.run("tacplus", &["check"])?;
+        assert_eq!(check.code, 0, "{check}");
+        assert_eq!(
+            check.stderr.contains(LOCKED),
+            is_warned,
+            "{change}: {check}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn no_password_is_changed_anywhere_in_an_outage() -> Result {
     let stage = host("fallback_users = alice")
         .pam("passwd", STACK)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::provoke::{INETD, wait_for_refused_dialogues, waiting_at_the_prompt, without_ports};
 use e2e::scene::{self, LOCAL_PASSWORD, PASSWORD, STACK};
 use e2e::stage::{Builder, Stage};
-use e2e::{Output, Result, Script, Step};
+use e2e::{Output, Result, Script, Step, users};
 
 const SERVER: &str = "127.0.0.1:49";
 
@@ -78,6 +78,48 @@ fn without_local_ports_whom_the_server_knows_logs_in_and_an_outage_is_one() -> R
 }
 
 #[test]
+fn a_removed_user_keeps_no_sudo_by_taking_every_port() -> Result {
+    for local_ports in ["yes", "no"] {
+        let global = format!(
+            "unreachable = ignore\noffline_hours = 24\nhold_down = 0\nlocal_ports = {local_ports}"
+        );
+        let mapping = "mode = unique\ngroups.15 = users sudo";
+        let stage = users::host(&[SERVER], &global, mapping)
+            .pam("sudo", &format!("auth sufficient pam_permit.so\n{STACK}"))
+            .file("/etc/sudoers.d/all", 0o440, "ALL ALL=(ALL) ALL\n")
+            .start()?;
+        let approving = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
+        stage.ssh("alice").password(PASSWORD, "true")?.success()?;
+        drop(approving);
+        let uid = users::uid("alice").to_string();
+        let ids = [format!("--reuid={uid}"), format!("--regid={uid}")];
+        let sudo = [&ids[0], &ids[1], "--clear-groups", "sudo", "id", "-un"];
+        let sudo = || stage.run("setpriv", &sudo);
+        // Without a server the stored approval stands in.
+        assert_eq!(sudo()?.stdout, "root\n", "{}", stage.logs());
+
+        let removed = Script::authen([Step::fail()]).author([Step::deny()]);
+        let peer = stage.peer(SERVER, &removed)?;
+        let _hog = without_ports(&stage, "tcp")?;
+        let refused = sudo()?;
+        assert_eq!(refused.stdout, "", "{refused}{}", stage.logs());
+        let asked = usize::from(local_ports == "yes");
+        assert_eq!(peer.seen("author")?.len(), asked, "{}", stage.logs());
+    }
+    Ok(())
+}
+
+#[test]
+fn who_is_new_to_the_host_logs_in_while_every_port_is_taken() -> Result {
+    let stage = users::host(&[SERVER], "", "mode = unique").start()?;
+    let _peer = stage.peer(SERVER, &Script::authen([Step::pass()]))?;
+    let _hog = without_ports(&stage, "tcp")?;
+    let login = ssh(&stage, "alice", PASSWORD)?;
+    assert_eq!(login.stdout, "alice\n", "{login}{}", stage.logs());
+    Ok(())
+}
+
+#[test]
 fn without_a_port_of_roots_own_the_login_is_refused() -> Result {
     let start = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
     for (global, setting) in [
@@ -128,16 +170,21 @@ fn who_takes_every_port_of_a_resolver_makes_no_denied_user_local() -> Result {
 
 #[test]
 fn su_takes_a_failed_lookup_for_an_outage_only_on_the_word_of_a_name_server() -> Result {
-    for (hosts, resolv_conf, gets_in) in [
-        ("files", "", true),
-        // Nobody is there, and the library says "no such name" in the second case.
-        ("files dns", "nameserver 127.0.0.1\n", false),
-        ("dns files", "nameserver 127.0.0.1\n", false),
+    const NOBODY: &str = "nameserver 127.0.0.1\n";
+    for (hosts, resolv_conf, nscd, gets_in) in [
+        ("files", "", false, true),
+        ("files dns", NOBODY, false, false),
+        // The library says "no such name" here.
+        ("dns files", NOBODY, false, false),
+        ("files", "", true, false),
     ] {
-        let stage = host("aaa1.example.net:49", "")
+        let mut host = host("aaa1.example.net:49", "")
             .file("/etc/nsswitch.conf", 0o644, &format!("hosts: {hosts}\n"))
-            .file("/etc/resolv.conf", 0o644, resolv_conf)
-            .start()?;
+            .file("/etc/resolv.conf", 0o644, resolv_conf);
+        if nscd {
+            host = host.file("/run/nscd/socket", 0o666, "");
+        }
+        let stage = host.start()?;
         let login = su(&stage, "bob", LOCAL_PASSWORD)?;
         let expected = if gets_in { "bob\n" } else { "" };
         assert_eq!(login.stdout, expected, "{hosts}: {login}{}", stage.logs());

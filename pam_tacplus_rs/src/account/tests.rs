@@ -91,7 +91,7 @@ fn every_answer_but_an_approval_of_what_was_asked_denies() {
         (PassAdd, &[], true, "passed"),
         (
             PassAdd,
-            &["priv-lvl=1", "timeout=10", "idletime*5", "acl*7"],
+            &["priv-lvl=1", "timeout*10", "idletime*5", "acl*7"],
             true,
             "priv-lvl 1",
         ),

@@ -89,6 +89,7 @@ unsafe extern "C" {
         user: *const c_char,
     ) -> *mut libc::passwd;
     pub(super) fn pam_fail_delay(pamh: *mut PamHandle, musec_delay: c_uint) -> c_int;
+    pub(super) fn pam_getenv(pamh: *mut PamHandle, name: *const c_char) -> *const c_char;
     pub(super) fn pam_putenv(pamh: *mut PamHandle, name_value: *const c_char) -> c_int;
     pub(super) fn pam_syslog(pamh: *const PamHandle, priority: c_int, format: *const c_char, ...);
 }

@@ -104,6 +104,15 @@ unsafe fn taken(text: *mut c_char) -> Option<Secret> {
     Some(answer)
 }
 
+/// The end of what `set_data` left.
+unsafe extern "C" fn free_text(_pamh: *mut PamHandle, text: *mut c_void, _error_status: c_int) {
+    if !text.is_null() {
+        // SAFETY: the CString that `set_data` gave to libpam together with this function,
+        // which libpam calls once for it.
+        drop(unsafe { CString::from_raw(text.cast()) });
+    }
+}
+
 const fn item_number(item: Item) -> c_int {
     match item {
         Item::Service => libpam::PAM_SERVICE,
@@ -200,6 +209,42 @@ impl Handle for Live {
         let micros = time.as_micros().try_into().unwrap_or(c_uint::MAX);
         // SAFETY: `new`'s caller guarantees the handle.
         unsafe { libpam::pam_fail_delay(self.pamh, micros) };
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: `new`'s caller guarantees the handle; the name outlives the call.
+        let value = unsafe { libpam::pam_getenv(self.pamh, name.as_ptr()) };
+        if value.is_null() {
+            return None;
+        }
+        // SAFETY: libpam's own NUL-terminated text, copied before anything changes it.
+        let value = unsafe { CStr::from_ptr(value) };
+        Some(value.to_string_lossy().into_owned())
+    }
+
+    fn unset_env(&mut self, name: &str) {
+        let Ok(name) = CString::new(name) else { return };
+        // SAFETY: as in `env`. A name without `=` takes the variable away.
+        unsafe { libpam::pam_putenv(self.pamh, name.as_ptr()) };
+    }
+
+    fn set_data(&mut self, name: &str, value: &str) -> bool {
+        let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else {
+            return false;
+        };
+        let value = value.into_raw();
+        // SAFETY: `new`'s caller guarantees the handle; the name outlives the call, and
+        // libpam gives `value` to `free_text`, once.
+        let code = unsafe {
+            libpam::pam_set_data(self.pamh, name.as_ptr(), value.cast(), Some(free_text))
+        };
+        if code == libpam::PAM_SUCCESS {
+            return true;
+        }
+        // SAFETY: libpam did not take it, so it is still ours.
+        drop(unsafe { CString::from_raw(value) });
+        false
     }
 
     fn ask(&mut self, echo: bool, prompt: &str) -> Option<Secret> {

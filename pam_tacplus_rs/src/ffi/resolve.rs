@@ -6,12 +6,16 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::ptr;
 
 use libc::{AF_INET, AF_INET6, SOCK_STREAM, addrinfo, sockaddr_in, sockaddr_in6};
 use tacacs_common::client::names_have_authority;
 
 const NSSWITCH: &str = "/etc/nsswitch.conf";
+
+/// Behind nscd(8) a name that could not be looked up is one that there is not.
+const NSCD: &str = "/var/run/nscd/socket";
 
 /// Longest part of a file that is read.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -34,7 +38,7 @@ pub(crate) fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
 fn error(code: i32) -> io::Error {
     match code {
         libc::EAI_SYSTEM => io::Error::last_os_error(),
-        libc::EAI_NONAME if names_have_authority(&nsswitch()) => {
+        libc::EAI_NONAME if names_have_authority(&nsswitch()) && !is_nscd_there() => {
             io::Error::new(io::ErrorKind::NotFound, "there is no such name")
         }
         libc::EAI_NONAME => io::Error::other("no name service knows it now"),
@@ -42,6 +46,10 @@ fn error(code: i32) -> io::Error {
         libc::EAI_FAIL => io::Error::other("the name servers failed"),
         code => io::Error::other(format!("it has no address now ({code})")),
     }
+}
+
+fn is_nscd_there() -> bool {
+    Path::new(NSCD).exists()
 }
 
 fn nsswitch() -> String {

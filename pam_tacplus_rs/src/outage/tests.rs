@@ -214,7 +214,7 @@ fn store(host: &Host, state: State) {
         shell: "/bin/bash".to_owned(),
         groups: Vec::new(),
         level: 7,
-        learned: 1,
+        learned: 1_690_000_000,
         changed: 0,
         state,
     };
@@ -263,6 +263,32 @@ fn a_named_user_of_the_store_goes_on_as_long_as_a_server_approved_last() {
         let level = host.memory.granted.and_then(|grant| grant.priv_lvl);
         let level = level.map(|level| level.level());
         assert_eq!(level, (expected == SUCCESS).then_some(7));
+    }
+}
+
+#[test]
+fn what_a_server_said_of_a_stored_user_lets_in_nobody_else_of_that_name() {
+    const ELSEWHERE: Option<(u32, u32)> = Some((5000, 5000));
+    for (global, service) in [
+        ("fallback_users = bob", "sshd"),
+        ("unreachable = ignore\noffline_hours = 8760", "sshd"),
+        ("skip_services = cron", "cron"),
+    ] {
+        for (account, lost) in [
+            (ELSEWHERE, None),
+            (None, Some(0)),
+            (None, Some(libc::EMFILE)),
+            (None, None),
+        ] {
+            let mut host = stranger(global);
+            store(&host, State::Active);
+            host.handle.service = service.to_owned();
+            (host.handle.account, host.handle.lost) = (account, lost);
+            let end = host.run(Phase::Account, authorize);
+            let passes = code(Phase::Account, end) == SUCCESS;
+            let own = account.is_none() && lost.is_none();
+            assert_eq!(passes, own, "{global} {account:?} {lost:?}: {}", host.log());
+        }
     }
 }
 

@@ -28,15 +28,23 @@ mod tests;
 mod top;
 
 use std::collections::HashMap;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{Metadata, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::geteuid;
 
 pub use source::Error;
 
 use crate::policy::Policy;
 use crate::policy::draft::{At, Credential, Draft};
+
+/// How long whoever writes a configuration into a pipe may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A configuration that loaded.
 pub struct Loaded {
@@ -44,6 +52,8 @@ pub struct Loaded {
     pub policy: Policy,
     /// What the operator should know.
     pub warnings: Vec<String>,
+    /// Who besides root and the server's own user may write it, if anybody may.
+    pub(crate) written_by_others: Option<String>,
     /// Password files, and by whom and in which line each is named first.
     pub(crate) password_files: HashMap<PathBuf, String>,
 }
@@ -54,10 +64,7 @@ pub struct Loaded {
 ///
 /// The first thing that is wrong, with its place.
 pub fn load(path: &Path) -> Result<Loaded, Error> {
-    let (text, warning) = read(path)?;
-    let mut loaded = compile(path, text)?;
-    loaded.warnings.extend(warning);
-    Ok(loaded)
+    load_with_draft(path).map(|(loaded, _)| loaded)
 }
 
 /// As [`load`], and what the file says without its secrets.
@@ -66,10 +73,36 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
 ///
 /// As [`load`].
 pub fn check(path: &Path) -> Result<(String, Loaded), Error> {
-    let (text, warning) = read(path)?;
-    let (mut loaded, draft) = translate(path, text)?;
-    loaded.warnings.extend(warning);
+    let (loaded, draft) = load_with_draft(path)?;
     Ok((print::normalised(&draft), loaded))
+}
+
+fn load_with_draft(path: &Path) -> Result<(Loaded, Draft), Error> {
+    let (text, metadata) = read(path)?;
+    let (mut loaded, draft) = translate(path, text)?;
+    // It holds every secret (RFC 8907 section 10.5.1).
+    if metadata.mode() & 0o007 != 0 {
+        let path = path.display();
+        loaded.warnings.push(format!(
+            "{path}: warning: everybody on this host can get at its secrets (chmod o= {path})"
+        ));
+    }
+    loaded.written_by_others = written_by_others(path, &metadata);
+    Ok((loaded, draft))
+}
+
+/// Who besides root and this process's user may write a file, in words for the operator.
+pub(crate) fn written_by_others(path: &Path, metadata: &Metadata) -> Option<String> {
+    let path = path.display();
+    let (owner, own) = (metadata.uid(), geteuid().as_raw());
+    if metadata.is_file() && metadata.mode() & 0o002 != 0 {
+        return Some(format!(
+            "{path}: everybody on this host may write it (chmod o-w {path})"
+        ));
+    }
+    (metadata.is_file() && owner != 0 && owner != own).then(|| {
+        format!("{path}: it belongs to user {owner}, who may write it (chown root {path})")
+    })
 }
 
 /// Compiles a text; `path` is only for messages.
@@ -81,36 +114,48 @@ pub fn compile(path: &Path, text: Vec<u8>) -> Result<Loaded, Error> {
     translate(path, text).map(|(loaded, _)| loaded)
 }
 
-/// The file, and a warning if it lies open: it holds every secret (RFC 8907 section 10.5.1).
-fn read(path: &Path) -> Result<(Vec<u8>, Option<String>), Error> {
-    let read = || -> std::io::Result<(Vec<u8>, u32)> {
-        let mut file = std::fs::File::open(path)?;
-        let mode = file.metadata()?.permissions().mode();
+/// The file, and what the system says of it. Waits for nobody who keeps a pipe open.
+fn read(path: &Path) -> Result<(Vec<u8>, Metadata), Error> {
+    let read = || -> std::io::Result<(Vec<u8>, Metadata)> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path)?;
+        let metadata = file.metadata()?;
         let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
-        Ok((text, mode))
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match file.read_to_end(&mut text) {
+                Ok(_) => return Ok((text, metadata)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            if Instant::now() >= end {
+                let why = "it is a pipe, and whoever writes it does not end";
+                return Err(std::io::Error::new(ErrorKind::TimedOut, why));
+            }
+            let mut pipe = [PollFd::new(&file, PollFlags::IN)];
+            // Whatever comes of it, it is read next.
+            let _ = poll(&mut pipe, Timespec::try_from(PATIENCE).ok().as_ref());
+        }
     };
-    let (text, mode) = read().map_err(|error| Error {
+    read().map_err(|error| Error {
         path: path.to_owned(),
         line: 0,
         column: 0,
         message: format!("cannot read the configuration: {error}"),
         excerpt: String::new(),
         hint: None,
-    })?;
-    let warning = (mode & 0o007 != 0).then(|| {
-        let path = path.display();
-        format!("{path}: warning: everybody on this host can get at its secrets (chmod o= {path})")
-    });
-    Ok((text, warning))
+    })
 }
 
 fn translate(path: &Path, text: Vec<u8>) -> Result<(Loaded, Draft), Error> {
     let mut source = source::Source::new(path, text);
-    let (draft, mut warnings) = match top::parse(&mut source) {
+    let (mut draft, mut warnings) = match top::parse(&mut source) {
         Ok(read) => read,
         Err(problem) => return Err(source.error(problem)),
     };
+    draft.line_starts = source.line_starts().to_vec();
     let policy = Policy::compile(&draft, &mut warnings).map_err(|problem| source.error(problem))?;
     warnings.sort_by_key(|problem| problem.place.start);
     let warnings = warnings
@@ -120,6 +165,7 @@ fn translate(path: &Path, text: Vec<u8>) -> Result<(Loaded, Draft), Error> {
     let loaded = Loaded {
         policy,
         warnings,
+        written_by_others: None,
         password_files: password_files(path, &draft, &source),
     };
     Ok((loaded, draft))

@@ -41,6 +41,10 @@ impl Source {
         &self.text
     }
 
+    pub(crate) fn line_starts(&self) -> &[usize] {
+        &self.line_starts
+    }
+
     /// Line of a byte, counted from 0.
     fn line_of(&self, at: usize) -> usize {
         self.line_starts

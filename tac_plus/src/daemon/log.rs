@@ -3,14 +3,14 @@
 //! Owns the one thread that writes them. Must never make a request wait: if
 //! whoever reads the log stops reading, lines are dropped and counted.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::files::append_to;
 use super::json::Object;
 use super::syslog::Syslog;
 use super::time::Stamp;
@@ -93,6 +93,8 @@ impl Log {
             style: Style::default(),
             syslog: None,
             stamp: Stamp::default(),
+            lost: 0,
+            torn: false,
         };
         let (alive, ended) = channel();
         std::thread::Builder::new()
@@ -111,7 +113,7 @@ impl Log {
     /// Why a log could not be in this file, if it could not. Makes none.
     #[must_use]
     pub fn trouble(path: &Path) -> Option<String> {
-        let error = super::accounting::try_out(path).err()?;
+        let error = super::files::try_out(path).err()?;
         Some(unopened(path, &error))
     }
 
@@ -176,6 +178,10 @@ struct Printer {
     style: Style,
     syslog: Option<Syslog>,
     stamp: Stamp,
+    /// Lines that could not be written, until that is told.
+    lost: u64,
+    /// Whether a failed write left half a line.
+    torn: bool,
 }
 
 impl Printer {
@@ -223,12 +229,21 @@ impl Printer {
         for line in taken.lines.lines() {
             self.add(text, line);
         }
-        if taken.lost > 0 {
-            let lost = taken.lost;
-            let line = format!("{lost} log lines were lost: nobody read them fast enough");
+        self.lost += taken.lost;
+        if self.lost > 0 {
+            let lost = self.lost;
+            let line = format!(
+                "{lost} log lines were lost: nobody read them fast enough, or there was no room for them"
+            );
             self.add(text, &line);
         }
-        self.write(text);
+        if self.write(text) {
+            self.lost = 0;
+        } else {
+            let told = u64::from(self.lost > 0);
+            let lines = text.bytes().filter(|byte| *byte == b'\n').count();
+            self.lost += u64::try_from(lines).unwrap_or(0).saturating_sub(told);
+        }
         if taken.reopen {
             self.reopen();
         }
@@ -250,12 +265,20 @@ impl Printer {
         }
     }
 
-    fn write(&mut self, text: &str) {
-        // There is nowhere to report that the log itself is gone.
-        let _ = match &mut self.file {
-            Some(file) => file.write_all(text.as_bytes()),
-            None => io::stderr().write_all(text.as_bytes()),
+    /// Tells whether all of it is written: there is nowhere else to say that it is not.
+    fn write(&mut self, text: &str) -> bool {
+        let Some(file) = &mut self.file else {
+            return io::stderr().write_all(text.as_bytes()).is_ok();
         };
+        let text = text.as_bytes();
+        let begun = match std::mem::take(&mut self.torn) {
+            true => file.write_all(b"\n"),
+            false => Ok(()),
+        };
+        let written = begun.and_then(|()| file.write_all(text));
+        // A line that was cut must not swallow the one after it.
+        self.torn = written.is_err();
+        written.is_ok()
     }
 
     fn add(&mut self, text: &mut String, line: &str) {
@@ -289,10 +312,11 @@ fn unopened(path: &Path, error: &io::Error) -> String {
     format!("the log {path} cannot be opened: {error}; lines go where they went before")
 }
 
+/// Writes wait for who reads a pipe, up to here: requests do not.
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o640);
-    options.open(path)
+    let file = append_to(path)?;
+    rustix::io::ioctl_fionbio(&file, false)?;
+    Ok(file)
 }
 
 /// The line as an object; `what: name=value ...` becomes fields of their own.
@@ -362,6 +386,33 @@ mod tests {
         ] {
             assert_eq!(fields(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn lines_that_a_full_disk_does_not_take_are_counted_once_it_takes_lines_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+        let (log, writer) = Log::start(Some(&path)).unwrap();
+        log.line("one\ntwo");
+        log.line("three");
+        std::fs::remove_file(&path).unwrap();
+        log.reopen();
+        while !path.exists() {
+            std::thread::yield_now();
+        }
+        log.line("four");
+        drop(log);
+        writer.finish();
+        let text = std::fs::read_to_string(path).unwrap();
+        let said: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.split_once("tac_plus: "))
+            .collect();
+        let said: Vec<_> = said.iter().map(|(_, line)| *line).collect();
+        let lost =
+            "3 log lines were lost: nobody read them fast enough, or there was no room for them";
+        assert_eq!(said, ["four", lost]);
     }
 
     #[test]

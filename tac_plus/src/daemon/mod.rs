@@ -7,6 +7,8 @@
 //! | `connection` | one connection's task |
 //! | `accounting` | records on their way to a file and the system log |
 //! | `clock` | the day that it is |
+//! | `counters` | what was answered, and to whom |
+//! | `files` | files that are appended to |
 //! | `json` | JSON lines |
 //! | `limits` | what strangers may cost |
 //! | `listen` | where clients connect |
@@ -25,6 +27,8 @@
 mod accounting;
 mod clock;
 mod connection;
+mod counters;
+mod files;
 mod json;
 mod limits;
 mod listen;
@@ -54,6 +58,7 @@ use crate::effects::Effects;
 use crate::trust::Trust;
 use accounting::Store;
 use clock::Today;
+use counters::Counters;
 pub use listen::{Endpoint, Listener, Listening};
 pub use log::{Log, Writer};
 use memory::{Lease, Memory};
@@ -77,6 +82,7 @@ struct Shared {
     secrets: Secrets,
     trust: Mutex<Trust>,
     refusals: Refusals,
+    counters: Counters,
     memory: Memory,
     places: Places,
     turns: Turns,
@@ -85,6 +91,11 @@ struct Shared {
 impl Shared {
     fn current(&self) -> Arc<Current> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, current: Current) -> Arc<Current> {
+        let mut slot = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut slot, Arc::new(current))
     }
 
     fn trust(&self) -> MutexGuard<'_, Trust> {
@@ -143,6 +154,7 @@ impl Daemon {
             secrets: Secrets::default(),
             trust: Mutex::new(Trust::new()),
             refusals: Refusals::default(),
+            counters: Counters::default(),
             memory: Memory::default(),
             turns: Turns::new(),
             places: Places::default(),
@@ -151,8 +163,12 @@ impl Daemon {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut user = signal(SignalKind::user_defined1())?;
-        // A file at its size limit is a failed write then, not the end of the process.
-        let _too_large = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
+        let mut dump = signal(SignalKind::user_defined2())?;
+        // A file at its size limit is a failed write then, not the end of the process; nor is
+        // a timer that somebody set before the server was started.
+        let ignored = [libc::SIGXFSZ, libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF];
+        let ignored = ignored.map(|number| signal(SignalKind::from_raw(number)));
+        let _ignored = ignored.into_iter().collect::<io::Result<Vec<_>>>()?;
         let (stop, _) = watch::channel(false);
         let mut doors = Doors {
             shared: Arc::clone(&shared),
@@ -162,14 +178,19 @@ impl Daemon {
         doors.open(listeners)?;
         let source = Arc::new(self.source);
         let reloads = async {
+            let mut status = process::in_force(&now());
             loop {
-                process::notify("READY=1");
+                process::notify(&format!("READY=1\nSTATUS={status}"));
                 tokio::select! {
                     _ = hangup.recv() => {}
                     _ = user.recv() => {}
                 }
                 process::notify(&process::reloading());
-                reload(&shared, &source, &mut doors).await;
+                let refused = reload(&shared, &source, &mut doors).await.err();
+                status = match refused {
+                    None => process::in_force(&now()),
+                    Some(why) => process::refused(&status, &now(), &why),
+                };
             }
         };
         let sums = async {
@@ -178,10 +199,18 @@ impl Daemon {
                 shared.refusals.sum_up(&shared.log);
             }
         };
+        let dumps = async {
+            while dump.recv().await.is_some() {
+                shared
+                    .counters
+                    .tell(&shared.log, &shared.places.connections());
+            }
+        };
         // Also from the middle of a reload, which a file system that hangs may hold.
         tokio::select! {
             () = reloads => {}
             () = sums => {}
+            () = dumps => {}
             () = shared.waits.run(&shared.log) => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -246,8 +275,8 @@ impl Doors {
 }
 
 /// Reads the configuration again. One that does not load, or cannot be served, changes
-/// nothing.
-async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) {
+/// nothing; the error says why.
+async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) -> Result<(), String> {
     let log = &shared.log;
     let reader = Arc::clone(source);
     // A large file takes a while; connections are served meanwhile.
@@ -258,29 +287,47 @@ async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) {
         let listeners = (source.listening).bind(&setup.endpoints, &doors.endpoints())?;
         Ok((setup, listeners))
     });
-    match ready {
+    let result = match ready {
         Ok((setup, listeners)) => {
             for warning in setup.warnings {
                 log.line(warning);
             }
             shared.store.set_target(setup.target);
             log.set_style(setup.style);
-            *shared
-                .current
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = Arc::new(setup.current);
+            let before = shared.replace(setup.current);
+            tokio::spawn(forget(before));
             doors.close_all_but(&setup.endpoints);
             if let Err(error) = doors.open(listeners) {
                 log.line(format!("cannot listen: {error}"));
             }
             log.line("configuration reloaded");
+            Ok(())
         }
-        Err(error) => log.line(format!(
-            "{error}\nconfiguration not reloaded, the one before stays in force"
-        )),
-    }
+        Err(error) => {
+            log.line(format!(
+                "{error}\nconfiguration not reloaded, the one before stays in force"
+            ));
+            Err(error)
+        }
+    };
     // Whoever rotates logs sends this signal, whatever the configuration says now.
     log.reopen();
+    result
+}
+
+/// Frees a configuration once its last session is over, and gives its memory back: of a
+/// hundred thousand users that is a lot, and takes a moment.
+async fn forget(before: Arc<Current>) {
+    let policy = Arc::downgrade(&before.policy);
+    let _ = tokio::task::spawn_blocking(move || drop(before)).await;
+    while policy.strong_count() > 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let _ = tokio::task::spawn_blocking(crate::sys::process::give_memory_back).await;
+}
+
+fn now() -> String {
+    time::Stamp::default().iso().to_owned()
 }
 
 async fn accept(

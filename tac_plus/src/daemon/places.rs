@@ -114,6 +114,15 @@ impl Places {
         })
     }
 
+    /// How many connections each address has now.
+    pub(super) fn connections(&self) -> HashMap<IpAddr, u32> {
+        let taken = self.taken();
+        let counts = taken.by_address.iter();
+        counts
+            .map(|(address, client)| (*address, u32::try_from(client.count).unwrap_or(u32::MAX)))
+            .collect()
+    }
+
     /// How to end the connection of this number.
     pub(super) fn set_task(&self, address: IpAddr, number: u64, task: AbortHandle) {
         let mut taken = self.taken();

@@ -94,6 +94,18 @@ pub(super) fn reloading() -> String {
     format!("RELOADING=1\nMONOTONIC_USEC={micros}")
 }
 
+/// What a service manager shows about the configuration.
+pub(super) fn in_force(since: &str) -> String {
+    format!("configuration in force since {since}")
+}
+
+/// The same once one has been refused: what was said before, and why.
+pub(super) fn refused(before: &str, time: &str, why: &str) -> String {
+    let before = before.split(';').next().unwrap_or_default();
+    let why = why.lines().next().unwrap_or_default();
+    format!("{before}; refused at {time}: {why}")
+}
+
 /// Tells the service manager, if there is one that listens.
 pub(super) fn notify(state: &str) {
     let Ok(path) = std::env::var("NOTIFY_SOCKET") else {

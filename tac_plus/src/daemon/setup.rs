@@ -73,6 +73,17 @@ impl Source {
     pub fn try_out(&self, loaded: Loaded) -> Result<Setup, String> {
         let mut warnings = loaded.warnings;
         let settings = &loaded.policy.settings;
+        let key = settings.tls.key.as_ref().and_then(|key| {
+            let metadata = std::fs::metadata(key).ok()?;
+            conf::written_by_others(key, &metadata)
+        });
+        // Whoever writes it is root's master, or only the server's.
+        for trouble in loaded.written_by_others.into_iter().chain(key) {
+            if rustix::process::geteuid().is_root() {
+                return Err(trouble);
+            }
+            warnings.push(trouble);
+        }
         let target = Target::of(settings);
         warnings.extend(target.trouble());
         effects::try_out(&loaded.policy, &loaded.password_files, &mut warnings);

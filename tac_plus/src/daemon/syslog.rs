@@ -95,6 +95,12 @@ impl Syslog {
     }
 }
 
+/// Why there is no system log to send to, if there is none.
+pub(super) fn trouble() -> Option<io::Error> {
+    let connect = || UnixDatagram::unbound()?.connect(SOCKET);
+    connect().err()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Instant;

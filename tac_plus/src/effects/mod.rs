@@ -126,8 +126,8 @@ impl Effects {
                 let end = Instant::now() + SEARCH_LIMIT;
                 let work = move || {
                     let wanted = || !ticket.is_for_nobody() && Instant::now() < end;
-                    if let Some(permitted) = search.finish(wanted) {
-                        ticket.done(Done::Found(permitted));
+                    if let Some(ruling) = search.finish(wanted) {
+                        ticket.done(Done::Found(ruling));
                     }
                 };
                 ("rules that take long", self.searches.run(client, work))

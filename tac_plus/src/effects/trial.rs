@@ -96,6 +96,11 @@ fn try_file(policy: &Policy, path: &Path) -> Option<String> {
         ));
     }
     let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o002 != 0 {
+        return Some(format!(
+            "password file {shown} can be written by everybody on this host: chmod o= it"
+        ));
+    }
     (mode & 0o004 != 0).then(|| {
         format!("password file {shown} can be read by everybody on this host: chmod o= it")
     })

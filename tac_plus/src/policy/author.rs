@@ -11,9 +11,11 @@ use tacacs_common::packet::{Argument, Arguments, ArgumentsBuf, AuthorRequest, Au
 
 use super::callout::{Callout, Outcome};
 use super::draft::{Permission, ServiceName};
-use super::rules::{Rules, Search};
+use super::rules::{Rules, Ruling, Search};
 use super::{Pair, Policy, Profile, Service};
+use crate::escape::{Quoted, Word};
 
+const NO_SHELL: &str = "nothing permits a shell";
 /// As many characters of a program's standard error are shown to the user.
 const MESSAGE: usize = 1024;
 
@@ -28,6 +30,8 @@ pub struct Decision {
     pub server_msg: Cow<'static, str>,
     /// Why not, for the client's log.
     pub data: &'static str,
+    /// Why not, or who overruled the configuration, for the server's.
+    pub reason: Option<String>,
 }
 
 impl Decision {
@@ -35,8 +39,11 @@ impl Decision {
         Self::of(AuthorStatus::PassAdd)
     }
 
-    fn fail() -> Self {
-        Self::of(AuthorStatus::Fail)
+    fn fail(reason: impl Into<String>) -> Self {
+        Self {
+            reason: Some(reason.into()),
+            ..Self::of(AuthorStatus::Fail)
+        }
     }
 
     /// ERROR: the request makes no sense, so no decision is made about it.
@@ -53,15 +60,24 @@ impl Decision {
             args: ArgumentsBuf::new(),
             server_msg: Cow::Borrowed(""),
             data: "",
+            reason: None,
         }
     }
 
-    fn permitted_if(permitted: bool) -> Self {
+    fn permitted_if(permitted: bool, or: impl FnOnce() -> String) -> Self {
         if permitted {
             Self::pass_add()
         } else {
-            Self::fail()
+            Self::fail(or())
         }
+    }
+
+    /// What the rules of a command say.
+    fn ruled(command: &[u8], ruling: Ruling) -> Self {
+        Self::permitted_if(ruling.permitted, || match ruling.line {
+            Some(line) => format!("cmd {}, rule of line {line}", Word(command)),
+            None => format!("cmd {}, no rule matches", Word(command)),
+        })
     }
 
     fn saying(mut self, outcome: &Outcome) -> Self {
@@ -142,11 +158,21 @@ impl Then {
         match (outcome.code, self.proposed) {
             (Some(0), Some(proposed)) => proposed,
             (Some(0), None) => Decision::pass_add(),
-            (Some(1), _) => Decision::fail().saying(outcome),
-            (Some(2), _) if !self.is_command && !is_complaint(outcome) => {
-                Decision::of(AuthorStatus::PassRepl).with_lines(outcome)
+            (Some(1), _) => Decision::fail(said("denies", outcome)).saying(outcome),
+            (Some(2), proposed) if !self.is_command && !is_complaint(outcome) => {
+                let reason = match proposed.map(|proposed| proposed.status) {
+                    None => None,
+                    Some(AuthorStatus::Fail) => Some("the program after it permits".to_owned()),
+                    Some(_) => Some("the program after it has other arguments".to_owned()),
+                };
+                Decision {
+                    reason,
+                    ..Decision::of(AuthorStatus::PassRepl).with_lines(outcome)
+                }
             }
-            (Some(3), None) => Decision::fail().saying(outcome).with_lines(outcome),
+            (Some(3), None) => Decision::fail(said("denies", outcome))
+                .saying(outcome)
+                .with_lines(outcome),
             (_, None) => Decision::error("Illegal return status from pre-authorization command")
                 .saying(outcome),
             (_, Some(_)) => {
@@ -161,6 +187,16 @@ impl Then {
 /// not find its script ends with 2, which permits.
 fn is_complaint(outcome: &Outcome) -> bool {
     outcome.stdout.trim_ascii().is_empty() && !outcome.stderr.trim_ascii().is_empty()
+}
+
+/// What a program did, and its first word about it, for the log.
+fn said(what: &str, outcome: &Outcome) -> String {
+    let words = outcome.stderr.trim_ascii();
+    let words = words.get(..MESSAGE).unwrap_or(words);
+    match words {
+        [] => format!("the program {what}"),
+        words => format!("the program {what}: {}", Quoted(words)),
+    }
 }
 
 /// What a program wrote for the user, fit for a REPLY (RFC 8907 section 3.7).
@@ -190,10 +226,11 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
         Err(decision) => return Verdict::Decided(decision),
     };
     let Some(profile) = policy.profile(request.user) else {
-        return Verdict::Decided(asked.err().unwrap_or_else(Decision::fail));
+        let unknown = || Decision::fail("unknown user");
+        return Verdict::Decided(asked.err().unwrap_or_else(unknown));
     };
-    if !admits(profile.acl.as_deref(), address) {
-        return Verdict::Decided(Decision::fail());
+    if let Some(why) = refused_by(profile.acl.as_deref(), address) {
+        return Verdict::Decided(Decision::fail(why));
     }
     let is_command = matches!(asked, Ok(Asked::Command(_)));
     if let Some(callout) = &profile.before {
@@ -213,7 +250,7 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
         Err(decision) => return Verdict::Decided(decision),
     };
     if matches!(asked, Asked::Exec) && !profile.has_shell() {
-        return Verdict::Decided(Decision::fail());
+        return Verdict::Decided(Decision::fail(NO_SHELL));
     }
     match propose(profile, asked, request) {
         Ok(proposed) => review(profile, proposed, is_command, request),
@@ -222,10 +259,14 @@ pub(super) fn decide(policy: &Policy, address: IpAddr, request: &AuthorRequest<'
 }
 
 /// The verdict about a command once it is known what its rules say.
-pub(super) fn reconsider(policy: &Policy, permitted: bool, request: &AuthorRequest<'_>) -> Verdict {
+pub(super) fn reconsider(policy: &Policy, ruling: Ruling, request: &AuthorRequest<'_>) -> Verdict {
+    let named = |argument: &Argument<'_>| argument.name == b"cmd";
+    let command = request.args.parsed().flatten().find(named);
+    let command = command.map_or(&b""[..], |command| command.value);
+    let proposed = Decision::ruled(command, ruling);
     match policy.profile(request.user) {
-        Some(profile) => review(profile, Decision::permitted_if(permitted), true, request),
-        None => Verdict::Decided(Decision::fail()),
+        Some(profile) => review(profile, proposed, true, request),
+        None => Verdict::Decided(Decision::fail("unknown user")),
     }
 }
 
@@ -267,13 +308,14 @@ fn propose(
     Ok(match asked {
         Asked::Exec => match profile.services.get(&ServiceName::Exec) {
             Some(service) => negotiate(service, request),
-            None => Decision::permitted_if(profile.has_shell()),
+            None => Decision::permitted_if(profile.has_shell(), || NO_SHELL.to_owned()),
         },
         Asked::Command(name) => command(profile, name, request)?,
         Asked::Service(name) => match profile.services.get(&name) {
             Some(service) => negotiate(service, request),
             None => Decision::permitted_if(
                 profile.permits_by_default() || is_lcp_of_a_ppp_user(profile, &name),
+                || format!("no service {}", shown(&name)),
             ),
         },
     })
@@ -297,9 +339,30 @@ fn lines<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     lines
 }
 
-/// Whether an access list, if there is one, lets this client through.
-pub(super) fn admits(acl: Option<&Rules>, address: IpAddr) -> bool {
-    acl.is_none_or(|acl| acl.permit(address.to_canonical().to_string().as_bytes()))
+/// Why an access list, if there is one, does not let this client through.
+pub(super) fn refused_by(acl: Option<&Rules>, address: IpAddr) -> Option<String> {
+    let acl = acl?;
+    let ruling = acl.judge(address.to_canonical().to_string().as_bytes());
+    let name = Word(acl.name());
+    match ruling {
+        Ruling {
+            permitted: true, ..
+        } => None,
+        Ruling {
+            line: Some(line), ..
+        } => Some(format!("acl {name}, rule of line {line}")),
+        Ruling { line: None, .. } => Some(format!("acl {name}, no rule matches")),
+    }
+}
+
+fn shown(name: &ServiceName) -> String {
+    match name {
+        ServiceName::Exec => "exec".to_owned(),
+        ServiceName::Slip => "slip".to_owned(),
+        ServiceName::Arap => "arap".to_owned(),
+        ServiceName::Ppp(protocol) => format!("ppp, protocol {}", Word(protocol)),
+        ServiceName::Named(name) => Word(name).to_string(),
+    }
 }
 
 impl Profile {
@@ -345,7 +408,7 @@ fn once(args: Arguments<'_>) -> Result<[Option<Argument<'_>>; SINGLE.len()], Dec
         {
             return Err(Decision {
                 server_msg: Cow::Borrowed("argument given twice"),
-                ..Decision::fail()
+                ..Decision::fail(format!("argument {} is given twice", Word(argument.name)))
             });
         }
     }
@@ -386,7 +449,9 @@ fn command(
     request: &AuthorRequest<'_>,
 ) -> Result<Decision, Search> {
     let Some(rules) = profile.commands.get(name) else {
-        return Ok(Decision::permitted_if(profile.permits_by_default()));
+        return Ok(Decision::permitted_if(profile.permits_by_default(), || {
+            format!("no cmd {}", Word(name))
+        }));
     };
     let mut line: Vec<u8> = Vec::new();
     let mut first = true;
@@ -402,7 +467,7 @@ fn command(
         first = false;
         line.extend_from_slice(argument.value);
     }
-    Search::begin(rules, line).map(Decision::permitted_if)
+    Search::begin(rules, line).map(|ruling| Decision::ruled(name, ruling))
 }
 
 /// What becomes of one argument of the request.
@@ -428,7 +493,7 @@ fn negotiate(service: &Service, request: &AuthorRequest<'_>) -> Decision {
                 list.push(&pair.wire);
             }
             Fate::Delete => changed = true,
-            Fate::Refuse => return Decision::fail(),
+            Fate::Refuse => return Decision::fail(format!("argument {}", Word(raw))),
         }
     }
     let asked = list.len();

@@ -144,6 +144,37 @@ fn every_row_of_the_table_is_answered_exactly() {
 }
 
 #[test]
+fn fifty_usual_rules_and_a_command_of_255_bytes_are_decided_at_once() {
+    let rules = [
+        "deny \"^(reload|write erase)( .*)?$\"",
+        "deny \"^interface (Gi|Te|Fa)[0-9/]+ .*shutdown\"",
+        "deny \"[0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+ [a-z]{1,20}$\"",
+        "deny \"^.*[Pp]assword.*$\"",
+        "deny \"(ip|ipv6) (route|prefix-list)$\"",
+    ];
+    let numbered = (0..10).flat_map(|number| {
+        rules.map(|rule| {
+            rule.replacen('(', &format!("(x{number}|"), 1)
+                .replacen('[', &format!("[x{number}"), 1)
+        })
+    });
+    let rules: String = numbered.map(|rule| format!("{rule}\n")).collect();
+    let policy = policy(&format!(
+        "key = \"a secret of more than sixteen\"\nuser = fred {{ cmd = configuration {{ {rules} permit .* }} }}\n"
+    ));
+    let long = "cmd-arg=of interface GigabitEthernet0/0/0 description ".to_owned();
+    let long = format!("{long:y<255}");
+    for command in [
+        "cmd-arg=of interface GigabitEthernet0/0/0 description the uplink of the second floor",
+        &long,
+    ] {
+        let question = format!("fred: service=shell, cmd=configuration, {command}");
+        let said = answer(&policy, AuthenMethod::TacacsPlus, &question, None);
+        assert_eq!(said, "PASS_ADD []", "{command}");
+    }
+}
+
+#[test]
 fn how_the_client_says_the_user_was_authenticated_changes_nothing() {
     // RFC 8907 section 6.1: the field is the client's claim.
     let (configuration, rows) = table().swap_remove(0);

@@ -14,8 +14,12 @@ use super::draft::{
 };
 use super::login;
 use super::pattern::Pattern;
-use super::rules::Rules;
+use super::rules::{Rule, Rules};
 use super::{LevelUser, Pair, Policy, Profile, Service};
+
+/// As many expressions have their machines before anybody asks: more than usual files
+/// hold, and a tenth of a second of a reload at most.
+const PREPARED: usize = 512;
 
 impl Policy {
     /// Compiles a draft and adds to its warnings.
@@ -27,8 +31,10 @@ impl Policy {
         let Clients { known, anybody } = Clients::compile(draft, warnings)?;
         let mut compiler = Compiler {
             patterns: HashMap::new(),
+            prepared: 0,
             acls: HashMap::new(),
             shell: draft.settings.callout_shell,
+            lines: &draft.line_starts,
             warnings,
         };
         compiler.acls(draft)?;
@@ -163,16 +169,20 @@ impl<'a> Groups<'a> {
 struct Compiler<'a> {
     /// Identical expressions are compiled once.
     patterns: HashMap<Vec<u8>, Arc<Pattern>>,
+    /// Machines that were built at once.
+    prepared: usize,
     acls: HashMap<Vec<u8>, Arc<Rules>>,
     /// Callouts are for a shell.
     shell: bool,
+    /// Where lines begin.
+    lines: &'a [usize],
     warnings: &'a mut Vec<Problem>,
 }
 
 impl Compiler<'_> {
     fn acls(&mut self, draft: &Draft) -> Result<(), Problem> {
         for acl in &draft.acls {
-            let rules = Arc::new(self.rules(&acl.rules)?);
+            let rules = Arc::new(self.rules(&acl.name.value, &acl.rules)?);
             if self.acls.insert(acl.name.value.clone(), rules).is_some() {
                 return Err(twice("acl", &acl.name));
             }
@@ -180,12 +190,19 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn rules(&mut self, rules: &[draft::Rule]) -> Result<Rules, Problem> {
+    fn rules(&mut self, name: &[u8], rules: &[draft::Rule]) -> Result<Rules, Problem> {
         let mut compiled = Vec::with_capacity(rules.len());
         for rule in rules {
-            compiled.push((rule.permission, self.pattern(&rule.pattern)?));
+            let behind = self
+                .lines
+                .partition_point(|start| *start <= rule.pattern.place.start);
+            compiled.push(Rule {
+                permission: rule.permission,
+                pattern: self.pattern(&rule.pattern)?,
+                line: u32::try_from(behind).unwrap_or(0),
+            });
         }
-        Ok(Rules::new(compiled))
+        Ok(Rules::new(name, compiled))
     }
 
     fn pattern(&mut self, text: &At<Vec<u8>>) -> Result<Arc<Pattern>, Problem> {
@@ -196,6 +213,9 @@ impl Compiler<'_> {
             Problem::new(text.place, format!("not a regular expression: {error}"))
         })?;
         let pattern = Arc::new(pattern);
+        if self.prepared < PREPARED {
+            self.prepared += usize::from(pattern.prepare());
+        }
         self.patterns
             .insert(text.value.clone(), Arc::clone(&pattern));
         Ok(pattern)
@@ -216,7 +236,7 @@ impl Compiler<'_> {
             )
             .hint("define it, or remove this line"),
         );
-        Arc::new(Rules::new(Vec::new()))
+        Arc::new(Rules::new(&name.value, Vec::new()))
     }
 
     fn callout(&self, line: &At<Vec<u8>>) -> Result<Arc<Callout>, Problem> {
@@ -327,7 +347,7 @@ impl Compiler<'_> {
         }
         let mut mine: HashMap<Box<[u8]>, Arc<Rules>> = HashMap::new();
         for command in &own.commands {
-            let rules = Arc::new(self.rules(&command.rules)?);
+            let rules = Arc::new(self.rules(&command.name.value, &command.rules)?);
             if mine.contains_key(command.name.value.as_slice()) {
                 self.warn_hidden(command.name.place, "command");
                 continue;

@@ -103,6 +103,8 @@ pub struct Draft {
     pub default_authentication: Option<At<Arc<Credential>>>,
     /// Everything that names nothing.
     pub settings: Settings,
+    /// Where the lines of the front end's text begin, so that the log can name one.
+    pub line_starts: Vec<usize>,
 }
 
 /// A client, or all clients of a network.

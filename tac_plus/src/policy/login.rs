@@ -14,7 +14,7 @@ use tacacs_common::chap::{chap_response, mschap_response, mschapv2_response};
 use tacacs_common::packet::{AuthenStart, AuthenType, Challenge};
 use tacacs_common::secret::Secret;
 
-use super::author::admits;
+use super::author::refused_by;
 use super::draft::Credential;
 use super::session::{Effect, PamRequest, VerifyRequest};
 use super::values::Date;
@@ -394,7 +394,10 @@ pub(super) fn admit(
         ],
         _ => [profile.and_then(|profile| profile.acl.as_deref()), None],
     };
-    if !acls.into_iter().all(|acl| admits(acl, address)) {
+    if !acls
+        .into_iter()
+        .all(|acl| refused_by(acl, address).is_none())
+    {
         return Err((ACCESS_LIST, b""));
     }
     let expires = match proof {

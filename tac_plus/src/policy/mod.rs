@@ -46,7 +46,7 @@ use std::sync::Arc;
 use tacacs_common::secret::Secret;
 
 pub use author::{Decision, Errand};
-pub use rules::Search;
+pub use rules::{Ruling, Search};
 pub use session::{
     Answer, Attempt, ChangeRequest, Changed, Checked, Done, Effect, Input, PamRequest, PamSays,
     Program, Record, Reply, Session, Step, Tag, VerifyRequest,

@@ -1,12 +1,17 @@
 //! Expressions of access lists and commands, searched for anywhere in a text.
 //!
 //! Owns how they are matched: in linear time, and where a comparison of bytes does,
-//! without a machine. A file may hold a hundred thousand; most of them never see a
-//! text, so a machine is built when its expression is first looked for.
+//! without a machine. A usual expression has a small automaton, which takes a step of a
+//! nanosecond or two for each byte; one whose automaton would be large is gone through
+//! state by state. A file may hold a hundred thousand; most of them never see a text, so
+//! a machine is built when its expression is first looked for, unless it is among the
+//! first.
 
 use std::sync::OnceLock;
 
-use regex_automata::meta;
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson;
+use regex_automata::{Input, meta};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
@@ -15,8 +20,13 @@ use super::posix::Translator;
 /// Bound on the states of one machine: a larger expression is an error at load. With
 /// a text of a packet's size the worst of them still answers within a second or two.
 const SIZE_LIMIT: usize = 10_000;
-/// Building a machine takes as long as matching so many bytes with it, more or less.
-const BUILDING: usize = 128;
+/// An automaton over this many bytes is not worth its memory.
+const AUTOMATON: usize = 32 * 1024;
+/// Nor is one that takes more than this to be made.
+const MAKING: usize = 128 * 1024;
+/// Steps that building a machine takes, and for each of its states.
+const BUILDING: usize = 10_000;
+const BUILDING_STATE: usize = 100;
 
 /// An expression that is known to have a meaning.
 #[derive(Debug)]
@@ -71,6 +81,18 @@ impl Pattern {
         u64::try_from(steps).unwrap_or(u64::MAX)
     }
 
+    /// Has its machine built, if it needs one, before anybody waits for it. Tells whether
+    /// it does.
+    pub(super) fn prepare(&self) -> bool {
+        match &self.0 {
+            Matcher::Search(machine) => {
+                machine.built();
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the expression matches anywhere in `text`; `None` if that cannot be told,
     /// which [`size`] rules out.
     pub(super) fn matches(&self, text: &[u8]) -> Option<bool> {
@@ -97,36 +119,73 @@ struct Machine {
     text: Box<str>,
     /// No fewer states than it has.
     size: usize,
-    built: OnceLock<Option<meta::Regex>>,
+    built: OnceLock<Option<Built>>,
+}
+
+#[derive(Debug)]
+enum Built {
+    /// A step for each byte.
+    Automaton(Box<dense::DFA<Vec<u32>>>),
+    /// As many as it has states, at worst.
+    States(meta::Regex),
 }
 
 impl Machine {
     fn work(&self, text: &[u8]) -> usize {
-        let building = match self.built.get() {
-            Some(_) => 0,
-            None => BUILDING,
-        };
-        self.size.saturating_mul(text.len() + building)
+        let by_states = self.size.saturating_mul(text.len());
+        match self.built.get() {
+            Some(Some(Built::Automaton(_))) => text.len() + 1,
+            Some(_) => by_states,
+            None => (self.size.saturating_mul(BUILDING_STATE))
+                .saturating_add(BUILDING)
+                .saturating_add(by_states),
+        }
+    }
+
+    fn built(&self) -> Option<&Built> {
+        let built = self.built.get_or_init(|| build(&self.text));
+        built.as_ref()
     }
 
     fn is_match(&self, text: &[u8]) -> Option<bool> {
-        let built = self.built.get_or_init(|| build(&self.text));
-        built.as_ref().map(|machine| machine.is_match(text))
+        match self.built()? {
+            Built::Automaton(automaton) => {
+                let found = automaton.try_search_fwd(&Input::new(text).earliest(true));
+                found.ok().map(|end| end.is_some())
+            }
+            Built::States(machine) => Some(machine.is_match(text)),
+        }
     }
 }
 
-/// Without automata that are made while matching: they take more memory than texts of
-/// a line are worth, and a second machine that reads backwards.
-fn build(text: &str) -> Option<meta::Regex> {
+fn build(text: &str) -> Option<Built> {
+    let hir = parse(text).ok()?;
+    if let Some(automaton) = automaton(&hir) {
+        return Some(Built::Automaton(Box::new(automaton)));
+    }
+    // Without automata that are made while matching: they take more memory than texts of
+    // a line are worth, and a second machine that reads backwards.
     let config = meta::Config::new()
         .hybrid(false)
         .dfa(false)
         .utf8_empty(false);
-    let hir = parse(text).ok()?;
-    meta::Builder::new()
-        .configure(config)
-        .build_from_hir(&hir)
-        .ok()
+    let states = meta::Builder::new().configure(config).build_from_hir(&hir);
+    states.ok().map(Built::States)
+}
+
+/// One that only tells whether there is a match, if it is small.
+fn automaton(hir: &Hir) -> Option<dense::DFA<Vec<u32>>> {
+    let config = thompson::Config::new()
+        .utf8(false)
+        .nfa_size_limit(Some(MAKING));
+    let mut compiler = thompson::Compiler::new();
+    let nfa = compiler.configure(config).build_from_hir(hir).ok()?;
+    let config = dense::Config::new()
+        .start_kind(StartKind::Unanchored)
+        .dfa_size_limit(Some(AUTOMATON))
+        .determinize_size_limit(Some(MAKING));
+    let automaton = dense::Builder::new().configure(config).build_from_nfa(&nfa);
+    automaton.ok()
 }
 
 fn parse(text: &str) -> Result<Hir, String> {

@@ -13,20 +13,56 @@ use super::pattern::Pattern;
 
 /// What a request may cost at once, in steps of [`Pattern::work`]: 2 to 5 ns each with
 /// the worst expressions, so at most a quarter of a millisecond, and next to nothing
-/// with words that can be looked for as such.
+/// with words that can be looked for as such. A usual expression takes a step for each
+/// byte, so that two hundred of them fit with a command of a line.
 const AT_ONCE: u64 = 50_000;
 
 /// Rules in order.
-pub(super) struct Rules(Vec<(Permission, Arc<Pattern>)>);
+pub(super) struct Rules {
+    name: Box<[u8]>,
+    rules: Vec<Rule>,
+}
+
+/// A permission, and where it is written.
+pub(super) struct Rule {
+    pub(super) permission: Permission,
+    pub(super) pattern: Arc<Pattern>,
+    /// Counted from 1; 0 if nobody knows.
+    pub(super) line: u32,
+}
+
+/// What rules say about a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// Whether they permit it.
+    pub permitted: bool,
+    /// The line of the rule that says so; none where no rule matched.
+    pub line: Option<u32>,
+}
+
+impl Ruling {
+    const NO_RULE: Self = Self {
+        permitted: false,
+        line: None,
+    };
+}
 
 impl Rules {
-    pub(super) fn new(rules: Vec<(Permission, Arc<Pattern>)>) -> Self {
-        Self(rules)
+    pub(super) fn new(name: &[u8], rules: Vec<Rule>) -> Self {
+        Self {
+            name: name.into(),
+            rules,
+        }
     }
 
-    /// Whether they permit a text that is short whoever asks.
-    pub(super) fn permit(&self, text: &[u8]) -> bool {
-        self.decide(0, text, |_| true) == Ok(true)
+    /// What they are called.
+    pub(super) fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// What they say of a text that is short whoever asks.
+    pub(super) fn judge(&self, text: &[u8]) -> Ruling {
+        self.decide(0, text, |_| true).unwrap_or(Ruling::NO_RULE)
     }
 
     /// Goes on from one of the rules as long as `go_on` allows the next one's work;
@@ -36,18 +72,22 @@ impl Rules {
         from: usize,
         text: &[u8],
         mut go_on: impl FnMut(u64) -> bool,
-    ) -> Result<bool, usize> {
-        for (number, (permission, pattern)) in self.0.iter().enumerate().skip(from) {
-            if !go_on(pattern.work(text)) {
+    ) -> Result<Ruling, usize> {
+        for (number, rule) in self.rules.iter().enumerate().skip(from) {
+            if !go_on(rule.pattern.work(text)) {
                 return Err(number);
             }
-            match pattern.matches(text) {
-                Some(false) => {}
-                Some(true) => return Ok(*permission == Permission::Permit),
-                None => return Ok(false),
+            let matches = rule.pattern.matches(text);
+            if matches == Some(false) {
+                continue;
             }
+            return Ok(Ruling {
+                // What nobody can tell is no permission.
+                permitted: matches.is_some() && rule.permission == Permission::Permit,
+                line: Some(rule.line),
+            });
         }
-        Ok(false)
+        Ok(Ruling::NO_RULE)
     }
 }
 
@@ -60,8 +100,8 @@ pub struct Search {
 }
 
 impl Search {
-    /// Whether the rules permit this text, or what it takes to find out.
-    pub(super) fn begin(rules: &Arc<Rules>, text: Vec<u8>) -> Result<bool, Self> {
+    /// What the rules say of this text, or what it takes to find out.
+    pub(super) fn begin(rules: &Arc<Rules>, text: Vec<u8>) -> Result<Ruling, Self> {
         let mut left = AT_ONCE;
         let decided = rules.decide(0, &text, |work| {
             let rest = left.checked_sub(work);
@@ -75,9 +115,9 @@ impl Search {
         })
     }
 
-    /// Whether the rules permit the text; `None` once `go_on` says that nobody waits any
+    /// What the rules say of the text; `None` once `go_on` says that nobody waits any
     /// more. It is asked before each expression.
-    pub(crate) fn finish(&self, go_on: impl Fn() -> bool) -> Option<bool> {
+    pub(crate) fn finish(&self, go_on: impl Fn() -> bool) -> Option<Ruling> {
         let decided = self.rules.decide(self.from, &self.text, |_| go_on());
         decided.ok()
     }
@@ -93,13 +133,12 @@ mod tests {
     use super::*;
 
     fn rules(patterns: &[(Permission, &str)]) -> Arc<Rules> {
-        let rule = |(permission, pattern): &(Permission, &str)| {
-            (
-                *permission,
-                Arc::new(Pattern::new(pattern.as_bytes()).unwrap()),
-            )
+        let rule = |(line, (permission, pattern)): (u32, &(Permission, &str))| Rule {
+            permission: *permission,
+            pattern: Arc::new(Pattern::new(pattern.as_bytes()).unwrap()),
+            line,
         };
-        Arc::new(Rules::new(patterns.iter().map(rule).collect()))
+        Arc::new(Rules::new(b"", (1..).zip(patterns).map(rule).collect()))
     }
 
     fn usual() -> Arc<Rules> {
@@ -114,7 +153,7 @@ mod tests {
         let line = b"configuration of interface GigabitEthernet0/0/0 ip route".to_vec();
         // The first time machines are built, and that may be left to somebody else.
         let _ = Search::begin(&usual, line.clone()).map_err(|rest| rest.finish(|| true));
-        assert!(Search::begin(&usual, line).is_ok_and(|permitted| permitted));
+        assert!(Search::begin(&usual, line).is_ok_and(|ruling| ruling.permitted));
     }
 
     #[test]
@@ -122,7 +161,8 @@ mod tests {
         for (end, expected) in [("ip route", true), ("show", false)] {
             let text = [vec![b'a'; 60_000], end.as_bytes().to_vec()].concat();
             let rest = Search::begin(&usual(), text).err().unwrap();
-            assert_eq!(rest.finish(|| true), Some(expected), "{end}");
+            let ruling = rest.finish(|| true).unwrap();
+            assert_eq!(ruling.permitted, expected, "{end}");
         }
     }
 
@@ -134,10 +174,11 @@ mod tests {
             (Permission::Permit, ".*"),
         ]);
         let text = |start: &str| [start.as_bytes().to_vec(), vec![b'a'; 60_000]].concat();
-        assert!(Search::begin(&rules, text("short")).is_ok_and(|permitted| permitted));
+        assert!(Search::begin(&rules, text("short")).is_ok_and(|ruling| ruling.permitted));
         let rest = Search::begin(&rules, text("long")).err().unwrap();
         assert_eq!(rest.from, 1);
-        assert_eq!(rest.finish(|| true), Some(true));
+        let ruling = rest.finish(|| true).unwrap();
+        assert_eq!((ruling.permitted, ruling.line), (true, Some(3)));
     }
 
     #[test]

@@ -62,6 +62,15 @@ pub(crate) fn group(name: &CStr) -> io::Result<Option<libc::gid_t>> {
     Ok((!found.is_null()).then(|| unsafe { entry.assume_init() }.gr_gid))
 }
 
+/// Gives memory that was freed back to the system, where the C library would keep it.
+pub(crate) fn give_memory_back() {
+    // SAFETY: it only looks at memory that nobody uses, under the allocator's own locks.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Becomes this user and group for good, all threads of the process; `name` is whose
 /// further groups count, nobody's if there is none.
 pub(crate) fn become_account(account: &Account, name: Option<&CString>) -> io::Result<()> {

@@ -7,8 +7,9 @@ use std::path::Path;
 use tacacs_common::config::{Config, Error, Mapping, Mode};
 use tacacs_common::escape;
 use tacacs_common::hostfile;
+use tacacs_common::identity::map::{self, Unmapped};
 use tacacs_common::identity::name::is_shared_account;
-use tacacs_common::identity::{self, Store};
+use tacacs_common::identity::{self, State, Store};
 
 use super::elsewhere::PASSWD;
 use super::pam::{self, Weight};
@@ -129,9 +130,41 @@ fn warn_of_the_host(config: &Config) {
             ),
         );
     }
-    if let Err(error) = Store::open(Path::new(identity::PATH)) {
-        output::tell(NAME, format_args!("warning: {error}"));
+    let differ = Store::open(Path::new(identity::PATH))
+        .map_err(Unmapped::Store)
+        .and_then(|store| differing(&config.mapping, &store));
+    match differ {
+        Ok(warnings) => warnings
+            .iter()
+            .for_each(|text| output::tell(NAME, format_args!("warning: {text}"))),
+        Err(why) => output::tell(NAME, format_args!("warning: {why}")),
     }
+}
+
+/// Who is stored with another uid than the key gives: made before there was one, or chosen
+/// by an administrator.
+fn differing(mapping: &Mapping, store: &Store) -> Result<Vec<String>, Unmapped> {
+    let (mut warnings, mut failure) = (Vec::new(), None);
+    if mapping.uid_key_file.is_none() {
+        return Ok(warnings);
+    }
+    // Of those in mode shared the accounts have uids of their own.
+    let shared = mapping.mode == Mode::Shared;
+    store.each(&mut |entry| {
+        if !entry.is_known() || shared != (entry.state == State::Shared) {
+            return true;
+        }
+        match map::given_uid(mapping, &entry.name) {
+            Ok(uid) if uid == entry.uid => {}
+            Ok(uid) => warnings.push(format!(
+                "'{}' keeps uid {}, where uid_key_file gives {uid}",
+                entry.name, entry.uid
+            )),
+            Err(why) => failure = Some(why),
+        }
+        failure.is_none()
+    })?;
+    failure.map_or(Ok(warnings), Err)
 }
 
 /// The shared accounts of this mapping that /etc/passwd has lines for.

@@ -459,7 +459,12 @@ pub(super) fn denied(text: String) -> Failure {
 /// What is wrong with this host, and what is a refusal.
 pub(super) fn unmapped(why: Unmapped) -> Failure {
     match why {
-        Unmapped::Store(_) | Unmapped::Local | Unmapped::Unwritable => Failure::usage(why),
+        Unmapped::Store(_)
+        | Unmapped::Local
+        | Unmapped::Unwritable
+        | Unmapped::Key(_)
+        | Unmapped::Lookup(_)
+        | Unmapped::Unread(..) => Failure::usage(why),
         _ => denied(why.to_string()),
     }
 }

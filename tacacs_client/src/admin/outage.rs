@@ -43,6 +43,7 @@ pub(super) fn warnings(config: &Config, host: &Host) -> Vec<String> {
                 .to_owned(),
         );
     }
+    warnings.extend(unasked_roles(config));
     let accounts = accounts(&host.passwd);
     if config.global.unreachable == UnreachablePolicy::Users {
         warn_of_names(config, host, &accounts, &mut warnings);
@@ -73,6 +74,26 @@ fn forgeable(server: &Server) -> Option<String> {
             server.name, server.address
         )
     })
+}
+
+/// Questions that no server is configured for: logins end as in an outage that never ends.
+fn unasked_roles(config: &Config) -> Vec<String> {
+    if config.global.agent.is_some() {
+        return Vec::new();
+    }
+    let has = |role: fn(&Server) -> bool| config.servers.iter().any(role);
+    let roles = [
+        ("authentication", has(|server| server.roles.authentication)),
+        ("authorization", has(|server| server.roles.authorization)),
+    ];
+    let missing = roles.iter().filter(|(_, has)| !has);
+    missing
+        .map(|(role, _)| {
+            format!(
+                "no server has the role {role}: every login ends as if none answered, which unreachable decides about"
+            )
+        })
+        .collect()
 }
 
 /// Whom `fallback_users` names in vain.

@@ -145,6 +145,9 @@ impl<'c> Client<'c> {
     #[must_use]
     pub fn with_hold_down(mut self, path: &Path, hold: Duration) -> Self {
         self.hold_down = HoldDown::new(path, hold);
+        if self.distrusting {
+            self.hold_down.without_lock();
+        }
         self
     }
 
@@ -177,8 +180,11 @@ impl<'c> Client<'c> {
     /// and makes an outcome [provoked](Unreachable::provoked), as this host's shortages do
     /// in every program.
     #[must_use]
-    pub const fn distrusting_its_caller(mut self, setuid: bool) -> Self {
+    pub fn distrusting_its_caller(mut self, setuid: bool) -> Self {
         self.distrusting = setuid;
+        if setuid {
+            self.hold_down.without_lock();
+        }
         self
     }
 
@@ -330,7 +336,7 @@ impl<'c> Client<'c> {
             if visit.trouble().is_none_or(Trouble::takes_time) {
                 used = used.saturating_add(server.timeout);
             }
-            if is_held && matches!(visit, Visit::Settled(_)) {
+            if is_held && visit.was_answered() {
                 let _ = self.hold_down.clear(&key(&server));
             }
             match visit {

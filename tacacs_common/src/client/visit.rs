@@ -42,6 +42,15 @@ impl<T> Visit<T> {
         }
     }
 
+    /// Whether the server decided, and not this host before it asked.
+    pub(super) const fn was_answered(&self) -> bool {
+        use DenyReason::{NoSlot, Uncounted, Unsendable};
+        match self {
+            Self::Settled(Err((NoSlot | Uncounted(_) | Unsendable(_), _))) | Self::Next(_) => false,
+            Self::Settled(_) => true,
+        }
+    }
+
     /// With `asked` the server has put a question, so it was alive a moment ago: the next
     /// try finds out whether it still is. Otherwise whoever can wait, or make servers end
     /// what waits, would go on to what the host does without them.

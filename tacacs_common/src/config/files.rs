@@ -9,10 +9,11 @@ use std::io::Read;
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
+use zeroize::Zeroizing;
 
 use super::check::MIN_SECRET;
 use super::error::{Error, Place};
-use super::types::SecretFile;
+use super::types::{SecretFile, UidKey};
 use crate::secret::Secret;
 
 /// No sensible configuration is larger; without a limit a link to a disk
@@ -72,24 +73,14 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Refusal> {
 /// Reads a `secret_file`.
 pub(super) fn read_secret(asked: &SecretFile) -> Result<Secret, Error> {
     let path = asked.path.as_path();
-    let refused = |refusal| match refusal {
-        Refusal::Missing(text) | Refusal::Unopened(text) => Error::one(
-            asked.place.clone(),
-            format!("the secret_file {} {text}", path.display()),
-        ),
-        Refusal::Bad(text) => Error::one(Place::path(path), text),
-    };
-    // A link may be turned to another file by whoever owns its folder.
-    let (file, stat) = open(path, OFlags::NOFOLLOW).map_err(refused)?;
-    let mode = stat.st_mode & 0o7777;
-    if mode & 0o137 != 0 {
-        let text = format!(
-            "too many can use this secret_file (mode {mode:04o}): chmod 0600, or 0640 for a group,"
-        );
-        return Err(refused(bad(path, &text)));
-    }
-    let bytes = read(file, &stat, MAX_SECRET_FILE).map_err(refused)?;
-    let secret = one_line(bytes.expose());
+    let whole = private(
+        path,
+        "secret_file",
+        0o137,
+        "0600, or 0640 for a group,",
+        &asked.place,
+    )?;
+    let secret = one_line(whole.expose());
     let wrong = |text: &str| Error::one(Place::path(path), text);
     if secret.is_empty() {
         return Err(wrong(
@@ -105,6 +96,56 @@ pub(super) fn read_secret(asked: &SecretFile) -> Result<Secret, Error> {
         return Err(wrong(&super::check::short_secret(secret.len())));
     }
     Ok(Secret::from_slice(secret))
+}
+
+/// Reads a `uid_key_file`.
+pub(super) fn read_uid_key(path: &Path) -> Result<UidKey, Error> {
+    let whole = private(path, "uid_key_file", 0o177, "0600", &Place::path(path))?;
+    let mut key = UidKey(Zeroizing::new([0; 16]));
+    let digits = one_line(whole.expose());
+    let pairs = digits.chunks_exact(2).map(|pair| {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16);
+        let (high, low) = (digit(pair.first()?)?, digit(pair.get(1)?)?);
+        u8::try_from(high.checked_mul(16)?.checked_add(low)?).ok()
+    });
+    let mut good = digits.len() == 32;
+    for (place, byte) in key.0.iter_mut().zip(pairs) {
+        good &= byte.is_some();
+        *place = byte.unwrap_or_default();
+    }
+    if good {
+        return Ok(key);
+    }
+    Err(Error::one(
+        Place::path(path),
+        "the uid_key_file holds no key: write 32 hexadecimal digits, as 'openssl rand -hex 16' makes them, the same on every host",
+    ))
+}
+
+/// The bytes of a file that nobody but those whom `mode` allows can read, which `place`
+/// asks for as `what`.
+fn private(
+    path: &Path,
+    what: &str,
+    never: u32,
+    mode: &str,
+    place: &Place,
+) -> Result<Secret, Error> {
+    let refused = |refusal| match refusal {
+        Refusal::Missing(text) | Refusal::Unopened(text) => Error::one(
+            place.clone(),
+            format!("the {what} {} {text}", path.display()),
+        ),
+        Refusal::Bad(text) => Error::one(Place::path(path), text),
+    };
+    // A link may be turned to another file by whoever owns its folder.
+    let (file, stat) = open(path, OFlags::NOFOLLOW).map_err(refused)?;
+    let bits = stat.st_mode & 0o7777;
+    if bits & never != 0 {
+        let text = format!("too many can use this {what} (mode {bits:04o}): chmod {mode}");
+        return Err(refused(bad(path, &text)));
+    }
+    read(file, &stat, MAX_SECRET_FILE).map_err(refused)
 }
 
 /// The bytes without one line end.

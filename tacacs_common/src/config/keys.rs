@@ -157,7 +157,7 @@ keys! {
             "no: to the first that answers.";
         "acct_required", Switch, "no", g.acct_required = switch(v)?,
             "refuse a session whose START record could be neither sent nor stored",
-            "no: such a session begins, and the log says so.";
+            "no: such a session begins, and the log says so. In a program that somebody other than root has started, such as su or sudo, it is refused all the same if that person may be the cause, by a limit or by very many records.";
         "exclude_users", Names, "daemon,nobody", g.exclude_users = names(v)?,
             "names that are never TACACS+ users",
             "root is never one, whatever stands here.";
@@ -264,6 +264,11 @@ keys! {
             "uids of TACACS+ users",
             "It must touch neither the uids of local users nor those of containers (/etc/subuid, 524288-1879048191) \
                 nor those that systemd hands out (61184-65519).";
+        "uid_key_file"("/etc/tacplus/uid.key"), Path, "", m.uid_key_file = Some(path(v)?),
+            "file with the key by which names give uids, the same on every host",
+            "Without it whoever may choose names can choose two that give one uid. The file is root's with mode 0600 and \
+                holds 32 hexadecimal digits: openssl rand -hex 16. Users that are stored keep their uid, and tacplus \
+                check lists those whom the key would give another.";
         "user_prefix", Prefix, "tacacs", m.user_prefix = user_prefix(v)?,
             "start of the account names of mode shared",
             "The privilege level follows it.";
@@ -286,8 +291,10 @@ keys! {
             "authorization attributes that may become PAM environment variables",
             "Nothing else that a server sends reaches the environment.";
         "handled"("shell:roles"), Names, "", m.handled = names(v)?,
-            "mandatory attributes accepted besides priv-lvl, timeout and idletime",
-            "Any other mandatory attribute denies the login, and the denial names it.";
+            "mandatory attributes accepted besides priv-lvl and timeout",
+            "Any other mandatory attribute denies the login, and the denial names it. idletime is one: nothing ends an \
+                idle session. timeout is kept by systemd where pam_systemd stands behind pam_tacplus in the session \
+                lines, and denies where it does not, and in su and sudo: listed here, neither is an obstacle.";
         "case", Word(&["lower", "keep"]), "lower", m.case = case(v)?,
             "upper case in user names: lower or keep",
             "lower: such names are refused. keep: they are names of their own.";

@@ -43,7 +43,7 @@ const ACCESS: &[&str] = &[
 
 const OLD: &[&str] = &[
     "No key of an old file says what an outage means, nor does a word of the PAM line: unreachable and \
-        fallback_users do, and without them nobody but root logs in while no server answers. What older clients did \
+        fallback_users do, and without them no TACACS+ user logs in while no server answers. What older clients did \
         then, where the stack went on to local passwords, is unreachable = ignore.",
     "A file without sections, or the lines above the first heading, may use the keys of an old \
         /etc/tacplus_servers. All keys of [global] are good there, debug as a number too, and these:",

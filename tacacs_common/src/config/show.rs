@@ -119,6 +119,7 @@ fn show_mapping(text: &mut Text, mapping: &Mapping) {
         "uid_range",
         format_args!("{}-{}", mapping.uid_range.start(), mapping.uid_range.end()),
     );
+    text.key("uid_key_file", optional_path(&mapping.uid_key_file));
     text.key("user_prefix", &mapping.user_prefix);
     text.key("home", &mapping.home);
     text.key("shell", mapping.shell.display());

@@ -15,6 +15,7 @@ use super::error::{Error, Place};
 use super::fallback::FallbackUsers;
 use super::{files, keys, values};
 use crate::secret::Secret;
+use zeroize::Zeroizing;
 
 /// A whole configuration: the files, and the PAM line's overrides if any.
 #[derive(Clone, Debug, Default)]
@@ -277,6 +278,9 @@ impl fmt::Debug for SecretSource {
     }
 }
 
+/// What names are hashed with, wiped on drop.
+pub struct UidKey(pub(crate) Zeroizing<[u8; 16]>);
+
 /// A `secret_file` that was not opened yet.
 #[derive(Clone)]
 pub struct SecretFile {
@@ -348,6 +352,8 @@ pub struct Mapping {
     pub lookup_programs: Vec<String>,
     /// Uids of TACACS+ users, unless `mode` is `local`.
     pub uid_range: RangeInclusive<u32>,
+    /// The file with the key by which names give uids; `None`: they do without one.
+    pub uid_key_file: Option<PathBuf>,
     /// Start of the account names of mode `shared`.
     pub user_prefix: String,
     /// Home folder; `%u` is the name.
@@ -382,6 +388,17 @@ impl Mapping {
         ];
         let fields = fields.into_iter().flatten();
         self.handled.iter().chain(fields).cloned().collect()
+    }
+
+    /// The key by which names give uids, if there is to be one.
+    ///
+    /// # Errors
+    /// The file cannot be used: see [`Server::secret`].
+    pub fn uid_key(&self) -> Result<Option<UidKey>, Error> {
+        self.uid_key_file
+            .as_deref()
+            .map(files::read_uid_key)
+            .transpose()
     }
 
     /// Whether servers may set what login programs copy before they ask for a password.
@@ -491,6 +508,7 @@ impl Default for Mapping {
             login_programs: Vec::new(),
             lookup_programs: Vec::new(),
             uid_range: 0..=0,
+            uid_key_file: None,
             user_prefix: String::new(),
             home: String::new(),
             shell: PathBuf::new(),

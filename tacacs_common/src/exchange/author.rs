@@ -24,7 +24,7 @@ const SINGLE: [&str; 14] = [
     "nohangup",
 ];
 
-/// Arguments a login can act on without being told so.
+/// Arguments that a caller finds in [`Granted`] and acts on without being told so.
 const HANDLED: [&str; 3] = ["priv-lvl", "timeout", "idletime"];
 
 /// A pass, taken apart.
@@ -38,6 +38,20 @@ pub struct Granted {
     /// Whether what was asked for still stands: false if the reply puts another
     /// service, command or command argument in its place.
     pub as_asked: bool,
+    /// How long the session may last, if not for ever. Whoever opens one sees to it, or
+    /// refuses where it is mandatory.
+    pub timeout: Option<Limit>,
+    /// How long it may be idle, likewise.
+    pub idletime: Option<Limit>,
+}
+
+/// A limit of a session (RFC 8907 section 8.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// How long: at least one minute.
+    pub minutes: u32,
+    /// A host that cannot keep to it must not open the session.
+    pub mandatory: bool,
 }
 
 /// Why an approval cannot be acted on, which makes it a denial.
@@ -151,6 +165,8 @@ pub fn grant(
         as_asked: same_task(&asked, &merged),
         args,
         priv_lvl,
+        timeout: limit(&merged, b"timeout"),
+        idletime: limit(&merged, b"idletime"),
     })
 }
 
@@ -242,6 +258,16 @@ fn same_task(asked: &[Argument<'_>], merged: &[Argument<'_>]) -> bool {
     let same = |name: &[u8]| values(asked, name) == values(merged, name);
     let same_or_silent = |name: &[u8]| values(merged, name).is_empty() || same(name);
     same(b"cmd") && same(b"cmd-arg") && same_or_silent(b"service") && same_or_silent(b"protocol")
+}
+
+/// The limit of this name; zero means that there is none.
+fn limit(arguments: &[Argument<'_>], name: &[u8]) -> Option<Limit> {
+    let argument = arguments.iter().find(|a| a.name == name)?;
+    let minutes = decimal(argument.value).filter(|minutes| *minutes > 0)?;
+    Some(Limit {
+        minutes,
+        mandatory: argument.mandatory,
+    })
 }
 
 fn decimal(value: &[u8]) -> Option<u32> {
@@ -347,6 +373,29 @@ mod tests {
             assert_eq!(granted.args, args(effective), "{reply:?}");
             assert_eq!(granted.priv_lvl.map(PrivLvl::level), level, "{reply:?}");
             assert!(granted.as_asked, "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn limits_of_a_session_are_minutes_and_zero_is_none() {
+        let limit = |minutes, mandatory| Some(Limit { minutes, mandatory });
+        for (reply, timeout, idletime) in [
+            (&["timeout=30"][..], limit(30, true), None),
+            (
+                &["timeout*30", "idletime=5"],
+                limit(30, false),
+                limit(5, true),
+            ),
+            (&["timeout=0", "idletime*0"], None, None),
+            (&["timeout*soon", "idletime*"], None, None),
+            (&[], None, None),
+        ] {
+            let granted = decide(&LOGIN, PassAdd, reply, &[]).unwrap();
+            assert_eq!(
+                (granted.timeout, granted.idletime),
+                (timeout, idletime),
+                "{reply:?}"
+            );
         }
     }
 

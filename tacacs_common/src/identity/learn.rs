@@ -137,7 +137,7 @@ pub fn put(writer: Writer, mapping: &Mapping, mut entry: Entry) -> Result<(), Un
             entry.changed = entry.changed.min(old.changed);
         }
         // The uid that lookups have answered before.
-        None if fixed && entry.uid == map::hashed_uid(&entry.name, &mapping.uid_range) => {
+        None if fixed && entry.uid == map::given_uid(mapping, &entry.name)? => {
             entry.changed = 0;
         }
         _ => {}

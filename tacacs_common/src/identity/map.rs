@@ -3,16 +3,19 @@
 //!
 //! The uid of a name is `first + hash(name) mod size` of `uid_range`, where the hash
 //! is FNV-1a of 64 bits over the bytes of the name: from 0xcbf29ce484222325, each byte
-//! is xored in and the result multiplied by 0x100000001b3, modulo 2^64. So a user has
-//! the same uid on every host of the same `uid_range`. This must never change: files
-//! all over the network would change their owner.
+//! is xored in and the result multiplied by 0x100000001b3, modulo 2^64. With a
+//! `uid_key_file` it is SipHash-2-4 over the same bytes: whoever may choose names cannot
+//! choose two that meet. So a user has the same uid on every host of the same `uid_range`
+//! and key. This must never change: files all over the network would change their owner.
 
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use siphasher::sip::SipHasher24;
+
 use super::{Entry, NOLOGIN, Refusal, State, Store, StoreError, line, name};
-use crate::config::{Mapping, Mode};
+use crate::config::{Error, Mapping, Mode};
 use crate::packet::Arguments;
 
 /// Why a name gets no account.
@@ -37,6 +40,8 @@ pub enum Unmapped {
     Lookup(io::Error),
     /// A file of the host that would have to be asked.
     Unread(PathBuf, io::Error),
+    /// The key by which names give uids cannot be read.
+    Key(Error),
     /// The configured home or shell cannot stand in a passwd entry.
     Unwritable,
     /// The server approved without saying a level.
@@ -65,6 +70,7 @@ impl std::fmt::Display for Unmapped {
             ),
             Self::Lookup(error) => write!(f, "a lookup of the name failed: {error}"),
             Self::Unread(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Key(error) => error.fmt(f),
             Self::Unwritable => {
                 f.write_str("its home or shell is not a path that a passwd entry can hold")
             }
@@ -224,7 +230,7 @@ fn uid_of(
             return Ok(entry.uid);
         }
     }
-    let uid = hashed_uid(name, &mapping.uid_range);
+    let uid = given_uid(mapping, name)?;
     match store.owner(uid)? {
         Some(owner) if owner.name != name => Err(Unmapped::Collision {
             name: name.to_owned(),
@@ -236,10 +242,27 @@ fn uid_of(
 }
 
 /// The uid that goes with a name, whoever has it.
+///
+/// # Errors
+/// The key that it takes cannot be read.
+pub fn given_uid(mapping: &Mapping, name: &str) -> Result<u32, Unmapped> {
+    let key = mapping.uid_key().map_err(Unmapped::Key)?;
+    let hash = match key {
+        Some(key) => SipHasher24::new_with_key(&key.0).hash(name.as_bytes()),
+        None => hash(name.as_bytes()),
+    };
+    Ok(within(&mapping.uid_range, hash))
+}
+
+/// The same where there is no key.
 pub fn hashed_uid(name: &str, range: &RangeInclusive<u32>) -> u32 {
+    within(range, hash(name.as_bytes()))
+}
+
+fn within(range: &RangeInclusive<u32>, hash: u64) -> u32 {
     let (first, last) = (*range.start(), *range.end());
     let size = u64::from(last.saturating_sub(first)).saturating_add(1);
-    let step = hash(name.as_bytes()).checked_rem(size).unwrap_or(0);
+    let step = hash.checked_rem(size).unwrap_or(0);
     first.saturating_add(u32::try_from(step).unwrap_or(0))
 }
 
@@ -311,6 +334,44 @@ mod tests {
             assert_eq!(hashed_uid(name, &RANGE), uid, "{name}");
         }
         assert_eq!(hashed_uid("alice", &(5000..=5000)), 5000);
+    }
+
+    #[test]
+    fn with_a_key_the_hash_is_siphash_2_4() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let put = |text: &str, mode| {
+            std::fs::write(file.path(), text).unwrap();
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(file.path(), mode).unwrap();
+        };
+        let mapping = Mapping {
+            uid_key_file: Some(file.path().to_owned()),
+            uid_range: RANGE,
+            ..Mapping::default()
+        };
+        put("000102030405060708090a0b0c0d0e0f\n", 0o600);
+        // The last of the 64 test vectors of the definition is that of the bytes 0 to 62,
+        // the first that of none.
+        for (length, hash) in [(0, 0x726f_db47_dd0e_0e31), (63, 0x958a_324c_eb06_4572)] {
+            let text = String::from_utf8((0..length).collect()).unwrap();
+            assert_eq!(given_uid(&mapping, &text).unwrap(), within(&RANGE, hash));
+        }
+        let keyed = given_uid(&mapping, "alice").unwrap();
+        assert_ne!(keyed, ALICE);
+        put("000102030405060708090A0B0C0D0E0F", 0o400);
+        assert_eq!(given_uid(&mapping, "alice").unwrap(), keyed);
+        for (text, mode) in [
+            ("000102030405060708090a0b0c0d0e0f", 0o640),
+            ("000102030405060708090a0b0c0d0e", 0o600),
+            ("000102030405060708090a0b0c0d0e0f00", 0o600),
+            ("0001020304050607+8090a0b0c0d0e0f", 0o600),
+            ("", 0o600),
+        ] {
+            put(text, mode);
+            let why = given_uid(&mapping, "alice").unwrap_err();
+            assert!(matches!(why, Unmapped::Key(_)), "{text} {mode:o}: {why}");
+        }
     }
 
     const ALICE: u32 = 2_060_266_183;

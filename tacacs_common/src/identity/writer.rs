@@ -17,7 +17,7 @@ use super::store::MAX_BYTES;
 use super::{Book, Store, StoreError};
 use crate::statefile::{self, Folder, Lock};
 
-/// How long another writer is waited for; the caller may be sshd.
+/// How long another writer is waited for. A login waits less: `statefile::wait_at_most`.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// The store, held against all other writers.
@@ -33,7 +33,8 @@ impl Writer {
     /// folder if it is missing.
     ///
     /// # Errors
-    /// The lock is not to be had within two seconds, or the store cannot be read.
+    /// The lock is not to be had within two seconds, or what is left of the time that this
+    /// thread may wait for locks; or the store cannot be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let (folder, lock) = lock(path)?;
         Ok(Self {

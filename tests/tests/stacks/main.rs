@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use e2e::artefacts::workspace;
-use e2e::logins::{self, Login, Refusals, Way};
+use e2e::logins::{self, Login, Refusals, Verdict, Way};
 use e2e::scene::{LOCAL_PASSWORD, PASSWORD};
 use e2e::{Result, Stage, peer, users};
 use public::{PART, Public, STACKS};
@@ -80,44 +80,28 @@ fn stage() -> Result<Stage> {
     Ok(stage)
 }
 
-/// Who gets in by one stack with one module: a line of letters for each user of each mode.
-fn found(stage: &Stage, stack: &Public, module: &dyn Fn(&str) -> String) -> Result<Vec<String>> {
-    let is_su = stack.auth.contains("pam_rootok");
-    let mut logins = Vec::new();
-    for (number, mode) in MODES.iter().enumerate() {
-        let put = |name: &str, text: &str| {
-            let text = text.replace("TACPLUS", &module(mode));
-            stage.write(&format!("/etc/pam.d/{name}"), 0o644, &text)
-        };
-        put(&format!("part-{mode}"), PART)?;
-        let auth = stack.auth.replace("tacplus-part", &format!("part-{mode}"));
-        put(
-            &format!("stack-{mode}"),
-            &format!("{auth}\n{}\n", stack.account),
-        )?;
-        for (_, names, is_tacacs) in &USERS {
-            for way in WAYS {
-                logins.push((mode, names[number], *is_tacacs, way));
-            }
-        }
-    }
-    let services = MODES.map(|mode| (mode, format!("stack-{mode}")));
-    let login = |(mode, user, is_tacacs, letter): &(&&str, &'static str, bool, char)| {
-        let (right, other) = if *is_tacacs {
+/// One login of the table.
+struct Case {
+    service: String,
+    user: &'static str,
+    is_tacacs: bool,
+    /// Of [`WAYS`].
+    way: char,
+}
+
+impl Case {
+    fn login(&self, is_su: bool) -> Login<'_> {
+        let (right, other) = if self.is_tacacs {
             (PASSWORD, LOCAL_PASSWORD)
         } else {
             (LOCAL_PASSWORD, PASSWORD)
         };
-        let service = services.iter().find(|(of, _)| of == *mode);
+        let is_roots = !is_su || self.way == 'k' || self.way == 's';
         Login {
-            service: service.map_or("", |(_, service)| service),
-            user,
-            caller: if is_su && !"ks".contains(*letter) {
-                CALLER
-            } else {
-                0
-            },
-            way: match letter {
+            service: &self.service,
+            user: self.user,
+            caller: if is_roots { 0 } else { CALLER },
+            way: match self.way {
                 'r' => Way::Password(right),
                 'o' => Way::Password(other),
                 'w' => Way::Password("wrong"),
@@ -126,13 +110,35 @@ fn found(stage: &Stage, stack: &Public, module: &dyn Fn(&str) -> String) -> Resu
                 _ => Way::NoAnswer,
             },
         }
-    };
-    let asked: Vec<Login<'_>> = logins.iter().map(login).collect();
-    let verdicts = logins::run(stage, &asked, 4, Refusals::Noted)?;
-    let letters = logins.iter().zip(verdicts);
-    let letters: Vec<char> = letters
-        .map(|((.., letter), verdict)| if verdict.gets_in() { *letter } else { '-' })
-        .collect();
+    }
+}
+
+/// Who gets in by one stack with one module: a line of letters for each user of each mode.
+fn found(stage: &Stage, stack: &Public, module: &dyn Fn(&str) -> String) -> Result<Vec<String>> {
+    let mut cases = Vec::new();
+    for (number, mode) in MODES.iter().enumerate() {
+        let (service, part) = (format!("stack-{mode}"), format!("part-{mode}"));
+        let put = |name: &str, text: &str| {
+            let text = text.replace("TACPLUS", &module(mode));
+            stage.write(&format!("/etc/pam.d/{name}"), 0o644, &text)
+        };
+        put(&part, PART)?;
+        let auth = stack.auth.replace("tacplus-part", &part);
+        put(&service, &format!("{auth}\n{}\n", stack.account))?;
+        for (_, names, is_tacacs) in USERS {
+            cases.extend(WAYS.map(|way| Case {
+                service: service.clone(),
+                user: names[number],
+                is_tacacs,
+                way,
+            }));
+        }
+    }
+    let is_su = stack.auth.contains("pam_rootok");
+    let logins: Vec<Login<'_>> = cases.iter().map(|case| case.login(is_su)).collect();
+    let verdicts = logins::run(stage, &logins, 4, Refusals::Noted)?;
+    let letter = |(case, verdict): (&Case, Verdict)| if verdict.gets_in() { case.way } else { '-' };
+    let letters: Vec<char> = cases.iter().zip(verdicts).map(letter).collect();
     Ok(letters.chunks(WAYS.len()).map(String::from_iter).collect())
 }
 

@@ -5,15 +5,16 @@
 //! found by its inode. Must never wait for a reader: a pipe that nobody reads is an
 //! error, not a standstill.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat};
+use rustix::fs::FlockOperation;
 
 use super::PATIENCE;
+use crate::daemon::files::append_to;
 use crate::daemon::log::Log;
 
 /// A file that records are appended to, if there is one.
@@ -111,7 +112,7 @@ impl RecordFile {
         if let Some(file) = self.file.take().filter(|file| is_at(file, path)) {
             return Ok(file);
         }
-        let file = open(path)?;
+        let file = append_to(path)?;
         self.torn = false;
         // Whoever may write but not read goes without the look at the last byte.
         self.reader = Some(&file)
@@ -119,30 +120,6 @@ impl RecordFile {
             .and_then(|_| File::open(path).ok());
         Ok(file)
     }
-}
-
-/// Opens a file for records, or makes it.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o640)
-        // A pipe without a reader is an error at once.
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-}
-
-/// Whether records could be appended, or the file made. Nothing is: whoever asks may be
-/// another user than the one who will write, and closing a file that is there would give
-/// up the lock that the writer may just hold.
-pub(in crate::daemon) fn try_out(path: &Path) -> io::Result<()> {
-    let there = if path.exists() {
-        path
-    } else {
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        folder.unwrap_or(Path::new("."))
-    };
-    Ok(accessat(CWD, there, Access::WRITE_OK, AtFlags::EACCESS)?)
 }
 
 /// To the disk. What has none (a pipe, a terminal) is done with writing.

@@ -22,16 +22,16 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::files::try_out;
 use super::json::Object;
 use super::log::Log;
-use super::syslog::Syslog;
+use super::syslog::{self, Syslog};
 use super::time::Stamp;
 use crate::effects::inbox::Ticket;
 use crate::escape::lone_blanks;
 use crate::policy::Done;
 use crate::policy::draft::{AccountingFormat, Settings};
 use file::RecordFile;
-pub(super) use file::try_out;
 use queue::{Job, Queue};
 
 /// How long another daemon may hold the lock, and the queue may be full, before
@@ -62,9 +62,15 @@ impl Target {
 
     /// Why records could not go there now, for the one who starts the server or reloads
     /// to know. Writes nothing.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(super) fn trouble(&self) -> Vec<String> {
+        let syslog = self.syslog.as_ref().and_then(|_| syslog::trouble());
+        let syslog = syslog.map(|error| no_syslog(&error));
+        self.file_trouble().into_iter().chain(syslog).collect()
+    }
+
+    fn file_trouble(&self) -> Option<String> {
         let path = self.file.as_ref()?;
-        let error = file::try_out(path).err()?;
+        let error = try_out(path).err()?;
         let path = path.display();
         Some(format!(
             "accounting file {path} cannot be written: {error}; records are answered with \
@@ -86,7 +92,9 @@ impl Store {
         // can end that wait.
         let (batches, work) = mpsc::channel(1);
         let mut writer = Writer {
-            file: RecordFile::new(log),
+            file: RecordFile::new(log.clone()),
+            log,
+            failing: false,
             syslog: None,
             target,
             stamp: Stamp::default(),
@@ -152,6 +160,9 @@ struct Writer {
     file: RecordFile,
     syslog: Option<Syslog>,
     stamp: Stamp,
+    log: Log,
+    /// Whether the system log did not take the last record.
+    failing: bool,
 }
 
 impl Writer {
@@ -208,14 +219,27 @@ impl Writer {
                 }
             }
         }
-        self.syslog.as_mut().is_none_or(|syslog| {
-            let text = String::from_utf8_lossy(line);
-            let fields = text.trim_end_matches('\n').split('\t').map(lone_blanks);
-            // The original's four blanks between fields.
-            let message = fields.collect::<Vec<_>>().join("    ");
-            syslog.send(self.stamp.text(), &message).is_ok()
-        })
+        let Some(syslog) = &mut self.syslog else {
+            return true;
+        };
+        let text = String::from_utf8_lossy(line);
+        let fields = text.trim_end_matches('\n').split('\t').map(lone_blanks);
+        // The original's four blanks between fields.
+        let message = fields.collect::<Vec<_>>().join("    ");
+        let sent = syslog.send(self.stamp.text(), &message);
+        // When it begins and when it ends, not every time.
+        match &sent {
+            Err(error) if !self.failing => self.log.line(no_syslog(error)),
+            Ok(()) if self.failing => self.log.line("the system log takes records again"),
+            _ => {}
+        }
+        self.failing = sent.is_err();
+        sent.is_ok()
     }
+}
+
+fn no_syslog(error: &io::Error) -> String {
+    format!("the system log takes no records: {error}; they are answered with ERROR")
 }
 
 /// A record's line as an object. What was escaped for the line stays so.

@@ -18,7 +18,7 @@ mod reply;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -71,7 +71,9 @@ struct Talk<'k, S> {
     shared: &'k Shared,
     stream: S,
     peer: Peer<'k>,
-    policy: Arc<Policy>,
+    /// That of the last request, which an idle connection must not keep: it may be the
+    /// only one that would.
+    policy: Weak<Policy>,
     limits: Limits,
     connection: Connection<'k, Running>,
     /// Effects in flight.
@@ -131,7 +133,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
             held: None,
             hang_up: None,
             peer,
-            policy: Arc::clone(&current.policy),
+            policy: Arc::downgrade(&current.policy),
             limits: current.limits,
             connection,
             inbox: Inbox::default(),
@@ -203,7 +205,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
 
     /// Answers everything that has arrived whole; tells whether anything had.
     async fn answer(&mut self, now: Instant) -> io::Result<bool> {
-        self.refresh();
+        let policy = self.refresh();
         self.mind_expiry(now);
         let moment = Moment {
             now,
@@ -244,7 +246,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
                     let running = state.get_or_insert_with(|| {
                         self.inbox.begin(session_id);
                         Running {
-                            policy: Arc::clone(&self.policy),
+                            policy: Arc::clone(&policy),
                             session: Session::new(self.peer.address, Arc::clone(&self.peer.client)),
                             since: now,
                         }
@@ -306,19 +308,21 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
     }
 
     /// After a reload: a client that is no longer one, or has another secret now,
-    /// may end its sessions but begin none.
-    fn refresh(&mut self) {
+    /// may end its sessions but begin none. Tells what is in force.
+    fn refresh(&mut self) -> Arc<Policy> {
         let current = self.shared.current();
-        if Arc::ptr_eq(&current.policy, &self.policy) {
-            return;
+        let policy = Arc::clone(&current.policy);
+        if std::ptr::eq(Arc::as_ptr(&policy), self.policy.as_ptr()) {
+            return policy;
         }
         match current.policy.client(self.peer.address) {
             Some(client) if self.peer.is_still(client, &current, &self.connection) => {
                 self.peer.client = Arc::clone(client);
-                self.policy = Arc::clone(&current.policy);
+                self.policy = Arc::downgrade(&policy);
             }
             _ => self.connection.drain(),
         }
+        policy
     }
 
     /// A client whose certificate has run out meanwhile may end its sessions but begin
@@ -418,6 +422,7 @@ impl<'k, S: AsyncRead + AsyncWrite + Unpin> Talk<'k, S> {
     }
 
     fn reply(&mut self, session_id: u32, reply: &Reply) {
+        self.shared.counters.count(self.peer.address, reply);
         if let Err(error) = reply::send(&mut self.connection, session_id, reply) {
             let address = self.peer.address;
             let line = format!("reply to {address} could not be sent: {error}");

@@ -2,7 +2,9 @@
 //!
 //! Owns what a program is told about the request, and the log line.
 
-use tacacs_common::packet::{ArgumentsBuf, AuthorRequest, AuthorStatus, Body, Error, Version};
+use tacacs_common::packet::{
+    Argument, ArgumentsBuf, AuthorRequest, AuthorStatus, Body, Error, Version,
+};
 
 use super::{Done, Effect, Policy, Program, Reply, Session, State, Step, Tag};
 use crate::escape::{Quoted, Word};
@@ -43,12 +45,8 @@ impl Session {
             let line = self.senseless("authorization", &request, &error);
             return Step::Senseless(error, line);
         }
-        let line = policy
-            .settings
-            .log_authorization
-            .then(|| self.asked(&request));
         let verdict = author::decide(policy, self.address, &request);
-        self.follow(policy, &request, verdict, line)
+        self.follow(policy, &request, verdict)
     }
 
     /// The arguments, without those that nobody understands and this client may send.
@@ -98,25 +96,19 @@ impl Session {
         )
     }
 
-    fn follow(
-        &mut self,
-        policy: &Policy,
-        request: &AuthorRequest<'_>,
-        verdict: Verdict,
-        line: Option<String>,
-    ) -> Step {
+    fn follow(&mut self, policy: &Policy, request: &AuthorRequest<'_>, verdict: Verdict) -> Step {
+        let logged = policy.settings.log_authorization;
         match verdict {
-            Verdict::Decided(decision) => decided(decision, line),
-            Verdict::Ask(errand) => self.send(policy, request, errand, line),
+            Verdict::Decided(decision) => decided(decision, logged, || self.asked(request)),
+            Verdict::Ask(errand) => self.send(policy, request, errand),
             Verdict::Search(search) => {
                 let mut kept = Vec::new();
                 if request.encode(&mut kept).is_err() {
-                    return decided(Decision::error(""), line);
+                    return decided(Decision::error(TOO_LONG), logged, || self.asked(request));
                 }
                 self.state = State::Searching {
                     request: kept,
                     length: search.len(),
-                    line,
                 };
                 Step::Need(Effect::Search(search))
             }
@@ -129,36 +121,31 @@ impl Session {
         policy: &Policy,
         request: &[u8],
         length: usize,
-        line: Option<String>,
         done: &Done,
     ) -> Step {
-        match (AuthorRequest::decode(request), done) {
-            (Ok(request), Done::Found(permitted)) => {
-                let verdict = author::reconsider(policy, *permitted, &request);
-                self.follow(policy, &request, verdict, line)
+        let Ok(request) = AuthorRequest::decode(request) else {
+            return Step::Reply(Reply::Author(Decision::error(TOO_LONG)), None);
+        };
+        match done {
+            Done::Found(ruling) => {
+                let verdict = author::reconsider(policy, *ruling, &request);
+                self.follow(policy, &request, verdict)
             }
-            (Ok(request), _) => {
-                let why = format!(
-                    "authorization error: user={} device={} reason='the expressions of its \
-                     rules are too much for a command of {length} bytes, make them simpler or fewer'",
-                    Word(request.user),
-                    self.address
-                );
-                let line = line.map_or(why.clone(), |line| format!("{why}\n{line} result=error"));
-                Step::Reply(Reply::Author(Decision::error(TOO_LONG)), Some(line))
+            _ => {
+                let decision = Decision {
+                    reason: Some(format!(
+                        "the expressions of its rules are too much for a command of {length} \
+                         bytes, make them simpler or fewer"
+                    )),
+                    ..Decision::error(TOO_LONG)
+                };
+                decided(decision, true, || self.asked(&request))
             }
-            (Err(_), _) => decided(Decision::error(TOO_LONG), line),
         }
     }
 
     /// Has a program run.
-    fn send(
-        &mut self,
-        policy: &Policy,
-        request: &AuthorRequest<'_>,
-        errand: Errand,
-        line: Option<String>,
-    ) -> Step {
+    fn send(&mut self, policy: &Policy, request: &AuthorRequest<'_>, errand: Errand) -> Step {
         let fields = self.fields(request, errand.status);
         let value = |variable| {
             let known = |(_, (_, other)): &(_, &(_, Variable))| *other == variable;
@@ -187,7 +174,8 @@ impl Session {
         self.state = State::Program {
             then: errand.then,
             tag: tag.clone(),
-            line,
+            asked: self.asked(request),
+            logged: policy.settings.log_authorization,
         };
         Step::Need(Effect::Run(Program {
             words,
@@ -220,7 +208,13 @@ impl Session {
     }
 
     /// A program that cannot be run is one that ended as none may.
-    pub(super) fn concluded(then: Then, tag: &Tag, line: Option<String>, done: Done) -> Step {
+    pub(super) fn concluded(
+        then: Then,
+        tag: &Tag,
+        asked: String,
+        logged: bool,
+        done: Done,
+    ) -> Step {
         let (outcome, why) = match done {
             Done::Ended(outcome) => (outcome, None),
             _ => (Outcome::default(), Some(TOO_LATE.to_owned())),
@@ -229,7 +223,7 @@ impl Session {
         let failure = why
             .or(complaint)
             .map(|why| tag.failure(&why, &outcome.stderr));
-        match (decided(decision, line), failure) {
+        match (decided(decision, logged, || asked), failure) {
             (Step::Reply(reply, line), Some(failure)) => {
                 let line = line.map_or(failure.clone(), |line| format!("{failure}\n{line}"));
                 Step::Reply(reply, Some(line))
@@ -238,19 +232,34 @@ impl Session {
         }
     }
 
-    /// The original's line about a decision, but for the decision.
+    /// The original's line about a decision, but for the decision: a command as it was
+    /// typed, or the service, and what else was asked for.
     fn asked(&self, request: &AuthorRequest<'_>) -> String {
-        let asked: Vec<String> = request
-            .args
-            .raw()
-            .map(|argument| Quoted(argument).to_string())
-            .collect();
+        let (mut service, mut command) = (None, None);
+        let (mut words, mut rest) = (Vec::new(), Vec::new());
+        for raw in request.args.raw() {
+            match Argument::parse(raw).map(|argument| (argument.name, argument.value)) {
+                Some((b"service", value)) => service = Some(value),
+                Some((b"cmd", value)) => command = Some(value),
+                Some((b"cmd-arg", value)) => words.push(value),
+                _ => rest.push(Quoted(raw).to_string()),
+            }
+        }
+        let what = match (service, command) {
+            (Some(b"shell"), Some([])) => "cmd=exec".to_owned(),
+            (Some(b"shell"), Some(command)) => {
+                words.insert(0, command);
+                format!("cmd='{}'", Quoted(&words.join(&b' ')))
+            }
+            (service, _) => format!("svc={}", Word(service.unwrap_or(b"null"))),
+        };
+        let rest = match rest.as_slice() {
+            [] => String::new(),
+            rest => format!(" args='{}'", rest.join(" ")),
+        };
         let (user, from) = (Word(request.user), Word(request.rem_addr));
-        let asked = asked.join(" ");
-        format!(
-            "authorization user={user} args='{asked}' client={from} device={}",
-            self.address
-        )
+        let device = self.address;
+        format!("authorization user={user} {what}{rest} client={from} device={device}")
     }
 }
 
@@ -265,12 +274,20 @@ fn is_bare(argument: &[u8]) -> bool {
     !argument.iter().any(|byte| matches!(byte, b'=' | b'*'))
 }
 
-fn decided(decision: Decision, line: Option<String>) -> Step {
-    let result = match decision.status {
-        AuthorStatus::PassAdd | AuthorStatus::PassRepl => "accepted",
-        AuthorStatus::Error => "error",
-        _ => "rejected",
+/// The decision, and its line: of each where that is wanted, else of what is refused and
+/// of what a program overruled.
+fn decided(decision: Decision, logged: bool, asked: impl FnOnce() -> String) -> Step {
+    let (result, refused) = match decision.status {
+        AuthorStatus::PassAdd | AuthorStatus::PassRepl => ("accepted", false),
+        AuthorStatus::Error => ("error", true),
+        _ => ("rejected", true),
     };
-    let line = line.map(|line| format!("{line} result={result}"));
+    let reason = match (&decision.reason, decision.data) {
+        (Some(reason), _) => format!(" reason='{reason}'"),
+        (None, "") => String::new(),
+        (None, data) => format!(" reason='{data}'"),
+    };
+    let line = logged || refused || decision.reason.is_some();
+    let line = line.then(|| format!("{} result={result}{reason}", asked()));
     Step::Reply(Reply::Author(decision), line)
 }

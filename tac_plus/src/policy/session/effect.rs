@@ -10,10 +10,10 @@ use tacacs_common::secret::Secret;
 
 use crate::effects::Dialogue;
 use crate::escape::Quoted;
-use crate::policy::Search;
 use crate::policy::callout::Outcome;
 use crate::policy::draft::Credential;
 use crate::policy::values::Date;
+use crate::policy::{Ruling, Search};
 
 /// Something that only the daemon can do.
 pub enum Effect {
@@ -46,8 +46,8 @@ pub enum Done {
     Pam(PamSays),
     /// What became of a change.
     Changed(Changed),
-    /// Whether the rules permit it.
-    Found(bool),
+    /// What the rules say of it.
+    Found(Ruling),
     /// How a program ended.
     Ended(Outcome),
     /// The answer may be given.

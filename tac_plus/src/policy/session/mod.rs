@@ -177,13 +177,14 @@ enum State {
     Searching {
         request: Vec<u8>,
         length: usize,
-        line: Option<String>,
     },
     /// A program has its say.
     Program {
         then: Then,
         tag: Tag,
-        line: Option<String>,
+        /// The beginning of its line, and whether it has one whatever comes of it.
+        asked: String,
+        logged: bool,
     },
     Storing,
     Over,
@@ -266,12 +267,13 @@ impl Session {
                 },
             },
             State::Changing { login } => self.changed(&login, &done),
-            State::Searching {
-                request,
-                length,
-                line,
-            } => self.found(policy, &request, length, line, &done),
-            State::Program { then, tag, line } => Self::concluded(then, &tag, line, done),
+            State::Searching { request, length } => self.found(policy, &request, length, &done),
+            State::Program {
+                then,
+                tag,
+                asked,
+                logged,
+            } => Self::concluded(then, &tag, asked, logged, done),
             State::Storing => {
                 let status = match done {
                     Done::Stored => AcctStatus::Success,

@@ -8,6 +8,7 @@ use tacacs_common::packet::{
 };
 
 use super::*;
+use crate::policy::Ruling;
 use crate::policy::callout::Outcome;
 use crate::policy::draft::Credential;
 
@@ -530,7 +531,7 @@ fn with_logauthor_every_decision_is_one_line() {
     };
     assert_eq!(
         talk.step(Input::Author(request, Version::DEFAULT)),
-        "FAIL | authorization user=alice args='service=shell cmd=show cmd-arg=\\047x\\047' client=10.9.8.7 \
-         device=192.0.2.1 result=rejected"
+        "FAIL | authorization user=alice cmd='show \\047x\\047' client=10.9.8.7 \
+         device=192.0.2.1 result=rejected reason='no cmd show'"
     );
 }

@@ -197,3 +197,31 @@ fn names_that_name_nobody_are_warned_of() {
         "{warnings:?}"
     );
 }
+
+#[test]
+fn questions_that_no_server_is_configured_for_are_warned_of() {
+    for (global, roles, said) in [
+        ("", "authentication authorization accounting", &[][..]),
+        (
+            "",
+            "authentication accounting",
+            &["no server has the role authorization"],
+        ),
+        (
+            "",
+            "accounting",
+            &[
+                "no server has the role authentication",
+                "no server has the role authorization",
+            ],
+        ),
+        ("agent = /run/tacacs/tacacs-proxy.sock", "accounting", &[]),
+    ] {
+        let (_folder, host) = host(&["root"], &[]);
+        let warnings = warnings(&config(global, &format!("{NEAR}roles = {roles}")), &host);
+        assert_eq!(warnings.len(), said.len(), "{roles}: {warnings:?}");
+        for (warning, words) in warnings.iter().zip(said) {
+            assert!(warning.starts_with(words), "{warning}");
+        }
+    }
+}

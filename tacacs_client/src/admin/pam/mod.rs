@@ -43,13 +43,13 @@ pub(super) struct Finding {
 /// What there is to say about the PAM lines below this root folder.
 pub(super) fn findings(root: &Path) -> Vec<Finding> {
     let mut host = Host::new(root);
-    let mut found = BTreeSet::new();
-    if let Err(error) = host.read() {
-        found.insert(Finding {
-            weight: Weight::LocksOut,
-            text: format!("the PAM lines cannot be read: {error}"),
-        });
-    }
+    host.read();
+    // What cannot be read may be anything.
+    let unread = host.unread.drain(..).map(|what| Finding {
+        weight: Weight::LocksOut,
+        text: format!("{what}: whom its lines refuse is not known"),
+    });
+    let mut found: BTreeSet<Finding> = unread.collect();
     for (path, lines) in &host.files {
         found.extend(lines.iter().filter_map(|line| of_line(path, line)));
     }
@@ -143,6 +143,8 @@ struct Host<'a> {
     services: Vec<(PathBuf, Option<String>)>,
     /// Files that are a part of others.
     included: BTreeSet<PathBuf>,
+    /// Files and folders that are there and cannot be read, and why.
+    unread: Vec<String>,
 }
 
 impl<'a> Host<'a> {
@@ -152,6 +154,7 @@ impl<'a> Host<'a> {
             files: BTreeMap::new(),
             services: Vec::new(),
             included: BTreeSet::new(),
+            unread: Vec::new(),
         }
     }
 
@@ -160,53 +163,59 @@ impl<'a> Host<'a> {
         ["etc/pam.d", "usr/lib/pam.d"].map(|folder| self.root.join(folder))
     }
 
-    fn read(&mut self) -> io::Result<()> {
+    fn read(&mut self) {
         let folders = self.folders();
         if !folders.iter().any(|folder| folder.is_dir()) {
             return self.read_pam_conf();
         }
         let mut names = BTreeSet::new();
         for folder in folders {
-            for (name, path) in lines::services(&folder).map_err(|why| at(&folder, &why))? {
+            let found = self.readable(&folder, lines::services(&folder));
+            for (name, path) in found.unwrap_or_default() {
                 if names.insert(name) {
-                    self.load(&path, false)?;
+                    self.load(&path, false);
                     self.services.push((path, None));
                 }
             }
         }
-        Ok(())
     }
 
     /// Where there is no folder at all.
-    fn read_pam_conf(&mut self) -> io::Result<()> {
+    fn read_pam_conf(&mut self) {
         let path = self.root.join("etc/pam.conf");
-        self.load(&path, true)?;
+        self.load(&path, true);
         let lines = self.files.get(&path).into_iter().flatten();
         let services: BTreeSet<_> = lines.map(|line| line.service.clone()).collect();
         let services = services.into_iter().map(|service| (path.clone(), service));
         self.services.extend(services);
-        Ok(())
     }
 
     /// Reads a file and all that it includes, each once.
-    fn load(&mut self, path: &Path, with_services: bool) -> io::Result<()> {
-        let mut open = vec![path.to_owned()];
-        while let Some(path) = open.pop() {
+    fn load(&mut self, path: &Path, with_services: bool) {
+        let mut open = vec![(path.to_owned(), with_services)];
+        while let Some((path, with_services)) = open.pop() {
             if self.files.contains_key(&path) {
                 continue;
             }
-            let lines = lines::read(&path, with_services).map_err(|why| at(&path, &why))?;
-            let Some(lines) = lines else { continue };
+            let lines = self.readable(&path, lines::read(&path, with_services));
+            let Some(lines) = lines.flatten() else {
+                continue;
+            };
             for line in &lines {
                 if let What::Include { file, .. } = &line.what {
                     let file = self.find(file);
                     self.included.insert(file.clone());
-                    open.push(file);
+                    open.push((file, false));
                 }
             }
             self.files.insert(path, lines);
         }
-        Ok(())
+    }
+
+    /// Keeps what could not be read for the report.
+    fn readable<T>(&mut self, path: &Path, read: io::Result<T>) -> Option<T> {
+        let report = |why| self.unread.push(format!("{}: {why}", path.display()));
+        read.map_err(report).ok()
     }
 
     /// The file that a line means when it includes this.
@@ -285,10 +294,6 @@ impl<'a> Host<'a> {
             }
         }
     }
-}
-
-fn at(path: &Path, why: &io::Error) -> io::Error {
-    io::Error::new(why.kind(), format!("{}: {why}", path.display()))
 }
 
 #[cfg(test)]

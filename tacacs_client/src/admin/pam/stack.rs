@@ -71,7 +71,7 @@ pub(super) enum Role {
 
 /// By the name of the file, without `pam_` and `.so`.
 const CHECKS: [&str; 6] = ["unix", "unix2", "pwdfile", "userdb", "pwdb", "systemd_home"];
-const ASKS: [&str; 16] = [
+const ASKS: [&str; 14] = [
     "sss",
     "ldap",
     "krb5",
@@ -83,11 +83,9 @@ const ASKS: [&str; 16] = [
     "himmelblau",
     "aad",
     "kanidm",
-    "slurm",
     "vas3",
     "lsass",
     "centrifydc",
-    "otp_ldap",
 ];
 const REFUSES: [&str; 5] = ["deny", "rootok", "wheel", "timestamp", "rhosts"];
 /// Second factors are among them: a code is not the password.
@@ -104,6 +102,7 @@ const ELSEWHERE: [&str; 54] = [
     "faildelay",
     "faillock",
     "fprintd",
+    "ftp",
     "gnome_keyring",
     "google_authenticator",
     "group",
@@ -130,7 +129,6 @@ const ELSEWHERE: [&str; 54] = [
     "sepermit",
     "setquota",
     "shells",
-    "ssh",
     "stress",
     "succeed_if",
     "systemd",

@@ -192,6 +192,7 @@ const ROWS: &[Row] = &[
             "a-b",
         ],
     ),
+    ("mapping", "uid_key_file", PATHS, NO_PATHS),
     (
         "mapping",
         "user_prefix",

@@ -575,6 +575,175 @@ fn a_line_for_a_shell_finds_fields_as_variables_and_never_as_its_own_words() {
     assert_eq!(value("port"), b"tty1; id");
 }
 
+fn ruling(permitted: bool) -> Ruling {
+    Ruling {
+        permitted,
+        line: Some(7),
+    }
+}
+
+const REASONS: &str = "host = 192.0.2.1 { key = \"a secret of more than sixteen\" }
+acl = office {
+    deny = ^192\\.0\\.2\\.1$
+}
+acl = nowhere { deny = ^198 }
+user = away { acl = office }
+user = nobody { acl = nowhere }
+user = fred {
+    cmd = show {
+        permit ^version
+        deny ^run
+    }
+    service = exec { priv-lvl = 1 }
+    service = ppp protocol = ip { }
+}
+user = idle { service = slip { } }
+user = before { before authorization /bin/pre }
+user = after { service = exec { priv-lvl = 1 } after authorization /bin/post }
+";
+
+fn asks(user: &str, args: &[&str]) -> (Talk, String) {
+    let mut talk = Talk::with(REASONS, ONE);
+    let mut buf = ArgumentsBuf::new();
+    for arg in args {
+        buf.push_raw(arg.as_bytes()).unwrap();
+    }
+    let request = AuthorRequest {
+        authen_method: AuthenMethod::TacacsPlus,
+        priv_lvl: PrivLvl::USER,
+        authen_type: AuthenType::Ascii,
+        authen_service: AuthenService::Login,
+        user: user.as_bytes(),
+        port: b"tty1",
+        rem_addr: b"10.9.8.7",
+        args: buf.as_arguments(),
+    };
+    let said = talk.step(Input::Author(request, Version::DEFAULT));
+    (talk, said)
+}
+
+#[test]
+fn every_refusal_of_an_authorization_is_a_line_with_its_reason_in_the_originals_form() {
+    let exec = &["service=shell", "cmd="][..];
+    for (user, args, what, reason) in [
+        ("away", exec, "cmd=exec", "acl office, rule of line 3"),
+        ("nobody", exec, "cmd=exec", "acl nowhere, no rule matches"),
+        ("eve", exec, "cmd=exec", "unknown user"),
+        ("idle", exec, "cmd=exec", "nothing permits a shell"),
+        (
+            "fred",
+            &["service=shell", "cmd=show", "cmd-arg=run", "cmd-arg=<cr>"],
+            "cmd='show run <cr>'",
+            "cmd show, rule of line 11",
+        ),
+        (
+            "fred",
+            &["service=shell", "cmd=show", "cmd-arg=ip"],
+            "cmd='show ip'",
+            "cmd show, no rule matches",
+        ),
+        (
+            "fred",
+            &["service=shell", "cmd=reload"],
+            "cmd='reload'",
+            "no cmd reload",
+        ),
+        (
+            "fred",
+            &["service=shell", "cmd=", "priv-lvl=15"],
+            "cmd=exec args='priv-lvl=15'",
+            "argument priv-lvl=15",
+        ),
+        (
+            "fred",
+            &["service=junos-exec"],
+            "svc=junos-exec",
+            "no service junos-exec",
+        ),
+        (
+            "fred",
+            &["service=ppp", "protocol=ipx"],
+            "svc=ppp args='protocol=ipx'",
+            "no service ppp, protocol ipx",
+        ),
+        (
+            "fred",
+            &["service=shell", "cmd=show", "cmd=run"],
+            "cmd='run'",
+            "argument cmd is given twice",
+        ),
+    ] {
+        let (_, said) = asks(user, args);
+        let expected = format!(
+            "FAIL | authorization user={user} {what} client=10.9.8.7 device=192.0.2.1 \
+             result=rejected reason='{reason}'"
+        );
+        assert_eq!(said, expected);
+    }
+    let (_, senseless) = asks("fred", &["service=shell"]);
+    assert!(
+        senseless.starts_with("ERROR | ")
+            && senseless.ends_with("reason='service=shell without cmd'"),
+        "{senseless}"
+    );
+    let (_, permitted) = asks("fred", exec);
+    assert_eq!(permitted, "PASS_ADD", "only refusals, without 'logauthor'");
+}
+
+#[test]
+fn what_a_program_refuses_or_overrules_is_a_line_with_its_word() {
+    let exec = &["service=shell", "cmd="][..];
+    let raised = &["service=shell", "cmd=", "priv-lvl=15"][..];
+    for (user, args, code, stdout, expected) in [
+        (
+            "before",
+            exec,
+            1,
+            "",
+            "rejected reason='the program denies: not \\047now\\047'",
+        ),
+        ("before", exec, 2, "a=b", ""),
+        ("after", exec, 0, "", ""),
+        (
+            "after",
+            exec,
+            1,
+            "",
+            "rejected reason='the program denies: not \\047now\\047'",
+        ),
+        (
+            "after",
+            exec,
+            2,
+            "a=b",
+            "accepted reason='the program after it has other arguments'",
+        ),
+        (
+            "after",
+            raised,
+            2,
+            "a=b",
+            "accepted reason='the program after it permits'",
+        ),
+        (
+            "after",
+            raised,
+            0,
+            "",
+            "rejected reason='argument priv-lvl=15'",
+        ),
+    ] {
+        let (mut talk, _) = asks(user, args);
+        let said = talk.told(Done::Ended(Outcome {
+            code: Some(code),
+            stdout: stdout.into(),
+            stderr: b"not 'now'\n".to_vec(),
+        }));
+        let result = said.split_once(" result=").map_or("", |(_, result)| result);
+        assert_eq!(result, expected, "{user} {code}: {said}");
+    }
+}
+
 #[test]
 fn a_command_whose_rules_take_long_is_decided_later_like_any_other() {
     let configuration = r#"
@@ -589,8 +758,8 @@ user = after { cmd = show { permit "(a|b)*c$" } after authorization "/bin/post $
         for arg in ["service=shell", "cmd=show"] {
             args.push_raw(arg.as_bytes()).unwrap();
         }
-        for _ in 0..200 {
-            args.mandatory("cmd-arg", &[b'a'; 200]).unwrap();
+        for _ in 0..253 {
+            args.mandatory("cmd-arg", &[b'a'; 240]).unwrap();
         }
         let request = AuthorRequest {
             authen_method: AuthenMethod::TacacsPlus,
@@ -607,12 +776,16 @@ user = after { cmd = show { permit "(a|b)*c$" } after authorization "/bin/post $
         talk
     };
     for (done, status, log) in [
-        (Done::Found(true), "PASS_ADD | ", "result=accepted"),
-        (Done::Found(false), "FAIL | ", "result=rejected"),
+        (Done::Found(ruling(true)), "PASS_ADD | ", "result=accepted"),
+        (
+            Done::Found(ruling(false)),
+            "FAIL | ",
+            "result=rejected reason='cmd show, rule of line 7'",
+        ),
         (
             Done::Failed,
-            "ERROR | authorization error: ",
-            "result=error",
+            "ERROR | authorization user=alone cmd='show aaa",
+            "bytes, make them simpler or fewer'",
         ),
     ] {
         let answer = asked("alone").told(done);
@@ -621,7 +794,7 @@ user = after { cmd = show { permit "(a|b)*c$" } after authorization "/bin/post $
             "{answer}"
         );
     }
-    let program = asked("after").told(Done::Found(true));
+    let program = asked("after").told(Done::Found(ruling(true)));
     assert!(
         program.starts_with(r#"run ["/bin/post", "pass"] < "service=shell\ncmd=show\ncmd-arg=aaa"#),
         "{program}"
