@@ -124,7 +124,7 @@ fn main() -> ExitCode {
     let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            log.line(message);
+            log.error(message);
             ExitCode::FAILURE
         }
     };
@@ -227,7 +227,7 @@ fn raise_descriptor_limit(log: &Log) -> usize {
         maximum: limit.maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        log.line(format!("cannot raise the limit of open files: {error}"));
+        log.error(format!("cannot raise the limit of open files: {error}"));
     }
     let now = getrlimit(Resource::Nofile).current;
     now.map_or(usize::MAX, |now| usize::try_from(now).unwrap_or(usize::MAX))

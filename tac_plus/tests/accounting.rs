@@ -226,7 +226,7 @@ fn records_and_lines_go_to_the_system_log_and_one_that_it_does_not_take_is_an_er
     );
     server.connect().start(&pap("alice", "wrong"));
     let message = wait_for("login failure: user=alice");
-    assert!(message.starts_with("<158>"), "{message}");
+    assert!(message.starts_with("<157>"), "LOG_NOTICE: {message}");
     drop(system_log);
     assert_eq!(ask(2), "ERROR");
     std::fs::remove_file(&socket).unwrap();

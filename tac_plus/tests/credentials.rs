@@ -280,11 +280,17 @@ fn pam_proves_users_under_its_service_and_its_questions_become_the_dialogues() {
     let mut server = Server::start_with_mounts(&setup, &configuration);
     assert_eq!(ascii(&server, "anybody", "secret"), "PASS \"\"");
     assert_eq!(ascii(&server, "anybody", "wrong"), "FAIL \"\"");
-    server.wait_for_line("reason='PAM: Authentication failure'");
+    server.wait_for_line("reason='PAM: authentication: Authentication failure'");
     assert_eq!(ascii(&server, "shut", "secret"), "FAIL \"\"");
     assert_eq!(
         ascii(&server, "gone", "secret"),
         "FAIL \"Your account is closed\""
+    );
+    server.wait_for_line("user=gone device=127.0.0.1");
+    assert!(
+        server.last_line().contains("reason='PAM: account: "),
+        "{}",
+        server.last_line()
     );
     assert_eq!(
         ascii(&server, "empty", ""),
@@ -292,7 +298,9 @@ fn pam_proves_users_under_its_service_and_its_questions_become_the_dialogues() {
         "no password is none that is right"
     );
     assert_eq!(ascii(&server, "lost", "secret"), "ERROR \"\"");
-    server.wait_for_line("PAM: Authentication service cannot retrieve authentication info");
+    server.wait_for_line(
+        "PAM: authentication: Authentication service cannot retrieve authentication info",
+    );
     assert_eq!(by_pap(&server, "anybody", "secret"), "PASS \"\"");
     assert_eq!(first_word(&by_pap(&server, "two", "secret")), "FAIL");
     server.wait_for_line("a question that this kind of login cannot ask");

@@ -149,14 +149,22 @@ fn a_flood_of_guesses_is_refused_and_the_user_gets_in_through_another_device() {
 
 #[test]
 fn sessions_that_wait_do_not_fill_their_connection() {
-    let server = Server::start(&format!(
-        "throttle = 2\n{HOST}user = alice {{ pap = cleartext right }}\nuser = bob {{ pap = cleartext right }}\n"
-    ));
-    drop(guess(&server, "alice", 20));
+    let users: Vec<String> = (0..32).map(|number| format!("user{number}")).collect();
+    let known = users.iter().map(String::as_str).chain(["bob"]);
+    let known: String = known
+        .map(|user| format!("user = {user} {{ pap = cleartext right }}\n"))
+        .collect();
+    let server = Server::start(&format!("throttle = 2\n{HOST}{known}"));
+    for user in &users {
+        let mut guesses = guess(&server, user, 9);
+        assert_eq!(guesses[0].reply().status(), "FAIL");
+    }
     let mut wire = server.connect();
-    let wrong = pap("alice", "wrong");
-    let many = (1..=128).flat_map(|id| wire.packet(id, 1, wrong.version(), true, &wrong));
-    let many: Vec<u8> = many.collect();
+    let guesses: Vec<_> = users.iter().map(|user| pap(user, "wrong")).collect();
+    let many = (1..=128u32).zip(guesses.iter().cycle());
+    let many: Vec<u8> = many
+        .flat_map(|(id, guess)| wire.packet(id, 1, guess.version(), true, guess))
+        .collect();
     wire.send(&many);
     let right = pap("bob", "right");
     let asked = Instant::now();

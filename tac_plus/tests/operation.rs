@@ -305,6 +305,33 @@ fn a_pipe_in_place_of_a_configuration_or_a_log_holds_nothing_up() {
 }
 
 #[test]
+fn lines_for_the_journal_begin_with_their_severity_and_no_others_do() {
+    let journal = "-c 0; export JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2)";
+    for (limit, prefixes) in [
+        (journal, ["<6>", "<5>", "<3>"]),
+        ("-c 0; export JOURNAL_STREAM=1:1", ["", "", ""]),
+    ] {
+        let mut server = Server::start_under(limit, CONFIGURATION);
+        let login = |password: &str| server.connect().start(&pap("alice", password));
+        assert_eq!(
+            [login("alice-pap"), login("wrong")],
+            ["PASS \"\"", "FAIL \"\""]
+        );
+        std::fs::write(server.configuration_path(), "bogus\n").unwrap();
+        server.signal("HUP");
+        let said = [
+            "login success",
+            "login failure",
+            "configuration not reloaded",
+        ];
+        for (part, prefix) in said.into_iter().zip(prefixes) {
+            let line = server.wait_for_line(part);
+            assert!(line.starts_with(&format!("{prefix}tac_plus: ")), "{line}");
+        }
+    }
+}
+
+#[test]
 fn signals_of_timers_end_nothing_and_sigusr2_tells_who_was_answered_what() {
     let mut server = Server::start(CONFIGURATION);
     for name in ["ALRM", "VTALRM", "PROF"] {

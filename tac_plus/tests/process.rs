@@ -244,6 +244,53 @@ fn a_service_manager_hands_over_sockets_and_is_told_how_it_goes() {
 }
 
 #[test]
+fn a_program_that_may_not_be_killed_keeps_no_thread_and_is_told() {
+    if !is_root() {
+        return;
+    }
+    // As sudo(8) does, it becomes somebody whom the server's user may not kill.
+    let folder = folder();
+    let program = folder.path().join("raise");
+    std::fs::copy("/usr/bin/setpriv", &program).unwrap();
+    set_mode(&program, 0o4755);
+    set_mode(&folder.path().join("acct"), 0o666);
+    let (path, log) = (
+        folder.path().join("tac_plus.conf"),
+        folder.path().join("log"),
+    );
+    std::fs::write(&log, "").unwrap();
+    set_mode(&log, 0o666);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let pid = folder.path().join("pid");
+    let line = format!(
+        "{} --reuid=0 --regid=0 --clear-groups sh -c 'echo $$ >{}; exec sleep 1000'",
+        program.display(),
+        pid.display()
+    );
+    let user = format!(
+        "callout shell = yes\ncallout timeout = 1\nuser = carol {{ before authorization \"exec {line}\" }}\n"
+    );
+    std::fs::write(&path, format!("{text}{user}")).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_tac_plus"))
+        .args(["-B", "127.0.0.1", "-p", "0", "-U", "nobody", "-l"])
+        .arg(&log)
+        .arg("-C")
+        .arg(&path)
+        .spawn()
+        .unwrap();
+    let _child = Ended(child);
+    let listening = wait_for(&log, "listening on");
+    let address = listening.rsplit(' ').next().unwrap();
+    let mut wire = Wire::new(std::net::TcpStream::connect(address).unwrap());
+    let said = wire.author("carol", &["service=shell", "cmd="]);
+    let sleeper = std::fs::read_to_string(&pid).unwrap();
+    let killed = Command::new("kill").arg(sleeper.trim()).status().unwrap();
+    assert_eq!(said, "ERROR []");
+    assert!(killed.success(), "it was still there");
+    wait_for(&log, "cannot be killed and is left to itself: user=carol");
+}
+
+#[test]
 fn the_unit_checks_a_configuration_before_it_reloads() {
     let unit = include_str!("../../packaging/systemd/tac_plus.service");
     let commands: Vec<&str> = unit

@@ -92,6 +92,9 @@ fn a_certificate_that_is_not_valid_admits_nobody() {
     let for_servers = changed(|params| {
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     });
+    let for_secrets = changed(|params| {
+        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyEncipherment];
+    });
     let foreign = Authority::new("foreign authority").sign(&named());
     let same_name = Authority::new("test authority").sign(&named());
     // Signed by one that may sign nothing.
@@ -120,6 +123,7 @@ fn a_certificate_that_is_not_valid_admits_nobody() {
     out_of_bounds.chain.push(elsewhere.certificate());
     for (what, holder) in [
         ("expired", &expired),
+        ("with a key that may not sign", &for_secrets),
         ("self-signed", &Authority::self_signed(&named())),
         ("signed by one for other names", &out_of_bounds),
         ("not yet valid", &early),

@@ -141,7 +141,6 @@ fn challenged(challenge: &[u8], response: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_client_of_perl_authenticates_with_every_type_there_is() -> Result {
-    let stage = Stage::builder().server_conf(&server_conf()).start()?;
     let chap = |password: &str| {
         let challenge = b"sixteen bytes...";
         challenged(
@@ -169,14 +168,19 @@ fn the_client_of_perl_authenticates_with_every_type_there_is() -> Result {
         ]
     };
     for (password, expected) in [(PASSWORD, "pass\n"), ("wrong", "Authentication failed\n")] {
-        for (authen_type, data) in types(password) {
-            let login = interop::perl(&stage, authen_type, &data)?;
-            assert_eq!(
-                login.stdout,
-                expected,
-                "{authen_type}: {login}{}",
-                stage.logs()
-            );
+        // Its session_id is a function of the second in which it starts, and a server takes
+        // one three times.
+        for types in types(password).chunks(3) {
+            let stage = Stage::builder().server_conf(&server_conf()).start()?;
+            for (authen_type, data) in types {
+                let login = interop::perl(&stage, authen_type, data)?;
+                assert_eq!(
+                    login.stdout,
+                    expected,
+                    "{authen_type}: {login}{}",
+                    stage.logs()
+                );
+            }
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use tacacs_common::secret::Secret;
 use super::lexer::{Expect, Kind, Token};
 use super::parser::{Parser, file_name};
 use crate::policy::draft::{At, Credential, Place, Problem};
+use crate::policy::is_des;
 
 /// The kinds of password that may stand here, and which of them a word of other servers
 /// means.
@@ -137,12 +138,7 @@ impl Parser<'_> {
         let token = self.next(Expect::Secret)?;
         let place = token.place;
         let hash = self.secret(token, "what crypt(3) made of a password")?;
-        let is_des = hash.len() == 13
-            && hash
-                .expose()
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'));
-        if is_des {
+        if is_des(&hash) {
             self.warnings.push(
                 Problem::new(
                     place,

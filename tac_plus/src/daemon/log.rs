@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::files::append_to;
 use super::json::Object;
+use super::severity::Severity;
 use super::syslog::Syslog;
 use super::time::Stamp;
 use crate::policy::draft::Settings;
@@ -22,6 +23,8 @@ const WAITING: usize = 1024 * 1024;
 const KEPT: usize = 64 * 1024;
 /// Lines that come within this time share a write.
 const PAUSE: Duration = Duration::from_millis(1);
+/// The digit of an error.
+const ERR: &str = "3";
 /// How long the end of the program waits for a slow reader.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -44,7 +47,7 @@ struct Shared {
 /// What the writer has not taken yet.
 #[derive(Default)]
 struct Waiting {
-    /// Each ends with a newline.
+    /// Each begins with the digit of its severity and ends with a newline.
     lines: String,
     lost: u64,
     style: Option<Style>,
@@ -93,6 +96,7 @@ impl Log {
             style: Style::default(),
             syslog: None,
             stamp: Stamp::default(),
+            to_journal: is_the_journals(),
             lost: 0,
             torn: false,
         };
@@ -105,7 +109,7 @@ impl Log {
             })?;
         let log = Self(Arc::new(Handle(shared)));
         if let Some(trouble) = trouble {
-            log.line(trouble);
+            log.error(trouble);
         }
         Ok((log, Writer(ended)))
     }
@@ -119,11 +123,22 @@ impl Log {
 
     /// Logs a line, or several. Text from the network in it must be escaped already.
     pub fn line(&self, line: impl AsRef<str>) {
-        let line = line.as_ref();
+        self.add(line.as_ref(), Severity::of);
+    }
+
+    /// Logs that something does not work.
+    pub fn error(&self, line: impl AsRef<str>) {
+        self.add(line.as_ref(), |_| Severity::Err);
+    }
+
+    fn add(&self, text: &str, severity: impl Fn(&str) -> Severity) {
         self.0.0.tell(|waiting| {
-            if waiting.lines.len() + line.len() > WAITING {
+            if waiting.lines.len() + text.len() > WAITING {
                 waiting.lost += 1;
-            } else {
+                return;
+            }
+            for line in text.lines() {
+                waiting.lines.push(severity(line).digit());
                 waiting.lines.push_str(line);
                 waiting.lines.push('\n');
             }
@@ -178,6 +193,8 @@ struct Printer {
     style: Style,
     syslog: Option<Syslog>,
     stamp: Stamp,
+    /// Whether standard error is the journal's, which reads a severity before a line.
+    to_journal: bool,
     /// Lines that could not be written, until that is told.
     lost: u64,
     /// Whether a failed write left half a line.
@@ -227,7 +244,8 @@ impl Printer {
         }
         text.clear();
         for line in taken.lines.lines() {
-            self.add(text, line);
+            let (digit, line) = line.split_at_checked(1).unwrap_or_default();
+            self.add(text, digit, line);
         }
         self.lost += taken.lost;
         if self.lost > 0 {
@@ -235,7 +253,7 @@ impl Printer {
             let line = format!(
                 "{lost} log lines were lost: nobody read them fast enough, or there was no room for them"
             );
-            self.add(text, &line);
+            self.add(text, ERR, &line);
         }
         if self.write(text) {
             self.lost = 0;
@@ -259,7 +277,7 @@ impl Printer {
             Err(error) => {
                 let mut text = String::new();
                 let trouble = unopened(path, &error);
-                self.add(&mut text, &trouble);
+                self.add(&mut text, ERR, &trouble);
                 self.write(&text);
             }
         }
@@ -281,10 +299,16 @@ impl Printer {
         written.is_ok()
     }
 
-    fn add(&mut self, text: &mut String, line: &str) {
+    fn add(&mut self, text: &mut String, digit: &str, line: &str) {
         if let Some(syslog) = &mut self.syslog {
+            let severity = digit.parse().unwrap_or(Severity::Info as u8);
             // The line is in the log all the same.
-            let _ = syslog.send(self.stamp.text(), line);
+            let _ = syslog.send(self.stamp.text(), severity, line);
+        }
+        if self.to_journal && self.file.is_none() {
+            text.push('<');
+            text.push_str(digit);
+            text.push('>');
         }
         if self.style.json {
             json(text, self.stamp.iso(), line);
@@ -305,6 +329,15 @@ impl Waiting {
         let something = !self.lines.is_empty() || self.lost > 0 || self.style.is_some();
         !(something || self.reopen || self.closed)
     }
+}
+
+/// Whether standard error leads to the journal, as systemd.exec(5) has it.
+fn is_the_journals() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    rustix::fs::fstat(io::stderr())
+        .is_ok_and(|own| stream == format!("{}:{}", own.st_dev, own.st_ino))
 }
 
 fn unopened(path: &Path, error: &io::Error) -> String {

@@ -19,6 +19,7 @@
 //! | `refusals` | what is said about those who are refused |
 //! | `secrets` | what is said about old secrets |
 //! | `setup` | a configuration on its way into force |
+//! | `severity` | how much a line matters |
 //! | `syslog` | the system log |
 //! | `time` | the time in front of a line |
 //! | `tls` | TLS |
@@ -39,6 +40,7 @@ pub mod process;
 mod refusals;
 mod secrets;
 mod setup;
+mod severity;
 mod syslog;
 mod time;
 mod tls;
@@ -298,13 +300,13 @@ async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) -> Res
             tokio::spawn(forget(before));
             doors.close_all_but(&setup.endpoints);
             if let Err(error) = doors.open(listeners) {
-                log.line(format!("cannot listen: {error}"));
+                log.error(format!("cannot listen: {error}"));
             }
             log.line("configuration reloaded");
             Ok(())
         }
         Err(error) => {
-            log.line(format!(
+            log.error(format!(
                 "{error}\nconfiguration not reloaded, the one before stays in force"
             ));
             Err(error)
@@ -354,7 +356,7 @@ async fn accept(
                 // Out of descriptors, most likely: connections end, then it goes on.
                 shared
                     .log
-                    .line(format!("cannot accept a connection: {error}"));
+                    .error(format!("cannot accept a connection: {error}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

@@ -13,7 +13,7 @@ const SOCKET: &str = "/dev/log";
 /// How long a full socket may keep its writer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// LOG_INFO.
-const INFO: u8 = 6;
+pub(super) const INFO: u8 = 6;
 
 /// The facilities by their names, as syslog.conf(5) and the original know them.
 const FACILITIES: [(&str, u8); 20] = [
@@ -42,7 +42,8 @@ const DAEMON: u8 = 3;
 
 /// A sender of messages under one facility.
 pub(super) struct Syslog {
-    priority: u8,
+    /// Its code times eight.
+    facility: u8,
     path: PathBuf,
     socket: Option<UnixDatagram>,
     /// Whether it hung at the last message.
@@ -57,7 +58,7 @@ impl Syslog {
             .find(|(name, _)| facility.is_some_and(|wanted| wanted == *name));
         let code = known.map_or(DAEMON, |(_, code)| *code);
         Self {
-            priority: code * 8 + INFO,
+            facility: code * 8,
             path: SOCKET.into(),
             socket: None,
             hangs: false,
@@ -65,9 +66,10 @@ impl Syslog {
     }
 
     /// Sends a message; once more if the system log was started anew meanwhile.
-    pub(super) fn send(&mut self, time: &str, message: &str) -> io::Result<()> {
+    pub(super) fn send(&mut self, time: &str, severity: u8, message: &str) -> io::Result<()> {
         let pid = std::process::id();
-        let text = format!("<{}>{time} tac_plus[{pid}]: {message}", self.priority);
+        let priority = self.facility + severity;
+        let text = format!("<{priority}>{time} tac_plus[{pid}]: {message}");
         if let Some(socket) = self.socket.take() {
             match self.hand_over(socket, &text) {
                 Err(error) if error.kind() != ErrorKind::WouldBlock => {}
@@ -116,7 +118,7 @@ mod tests {
             path,
             ..Syslog::new(None)
         };
-        let mut send = || syslog.send("", "a line").is_ok();
+        let mut send = || syslog.send("", INFO, "a line").is_ok();
         while send() {}
         let start = Instant::now();
         assert!((0..1000).all(|_| !send()));

@@ -21,8 +21,9 @@ mod program;
 mod trial;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub(crate) use pam::Dialogue;
@@ -70,6 +71,8 @@ pub(crate) struct Effects {
     programs: Pool,
     /// As many dialogues as were known to hang when it was last logged.
     stuck: AtomicUsize,
+    /// Programs that could not be ended.
+    lost: Arc<Mutex<Vec<Child>>>,
     /// Whether programs are to end.
     ending: Arc<AtomicBool>,
     log: Log,
@@ -91,6 +94,7 @@ impl Effects {
             dialogues: Pool::new("pam", 0, DIALOGUES, 0),
             programs: Pool::new("program", 0, PROGRAMS, PROGRAMS_WAITING),
             stuck: AtomicUsize::default(),
+            lost: Arc::default(),
             ending: Arc::default(),
             log,
         }
@@ -138,10 +142,10 @@ impl Effects {
                 ("PAM", self.dialogues.run(client, work))
             }
             Effect::Run(program) => {
-                let ending = Arc::clone(&self.ending);
+                let (ending, lost) = (Arc::clone(&self.ending), Arc::clone(&self.lost));
                 let work = move || {
                     let unwanted = || ticket.is_for_nobody() || ending.load(Ordering::Relaxed);
-                    let done = program::run(&program, &unwanted, &log);
+                    let done = program::run(&program, &unwanted, &lost, &log);
                     ticket.done(done);
                 };
                 ("a program", self.programs.run(client, work))
@@ -154,7 +158,7 @@ impl Effects {
             Effect::Record(_) | Effect::Count(_) => return,
         };
         if let Err(Full) = done {
-            self.log.line(format!(
+            self.log.error(format!(
                 "request from {client} answered with ERROR: too many others wait for {what}"
             ));
         }
@@ -167,7 +171,7 @@ impl Effects {
     fn mind_stuck_dialogues(&self) {
         let now = self.dialogues.stuck(PAM_STUCK);
         if now > self.stuck.swap(now, Ordering::Relaxed) {
-            self.log.line(format!(
+            self.log.error(format!(
                 "{now} of {DIALOGUES} threads for PAM have been inside a module for more than {} \
                  minutes and are lost: see which module hangs, and restart tac_plus then",
                 PAM_STUCK.as_secs() / 60
@@ -196,7 +200,7 @@ fn verify(request: &VerifyRequest, log: &Log) -> Done {
         Credential::File(path) => match passwd::verify(path, &request.user, password) {
             Ok(checked) => Done::Checked(checked),
             Err(error) => {
-                log.line(format!(
+                log.error(format!(
                     "password file {} cannot be read: {error}",
                     path.display()
                 ));
@@ -218,7 +222,7 @@ fn change(request: &ChangeRequest, log: &Log) -> Done {
     match passwd::change(path, user, old, new) {
         Ok(changed) => Done::Changed(changed),
         Err(error) => {
-            log.line(format!(
+            log.error(format!(
                 "password file {} cannot be changed: {error}",
                 path.display()
             ));

@@ -2,8 +2,9 @@
 //!
 //! Owns their processes. A program is the leader of a process group of its own, which
 //! is killed as a whole when its time is up or nobody wants its answer any more. What a
-//! program that ended by itself left in the background is left alone. Must never hand
-//! a field to a shell as part of a line.
+//! program that ended by itself left in the background is left alone, and so is one that
+//! this user may not kill, or that hangs in the kernel: no thread waits for it. Must never
+//! hand a field to a shell as part of a line.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Read, Write};
@@ -12,6 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -31,33 +33,55 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const TICK: Duration = Duration::from_millis(20);
 /// So long others of its group may add to what it wrote, once it has ended.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// What was killed is gone after this, or it is not for this process to end.
+const DYING: Duration = Duration::from_secs(2);
+/// With more programs than this that nobody can end no further one is started.
+const LOST: usize = 32;
 /// One that closed its pipes ends soon.
 const SHORT_TICK: Duration = Duration::from_millis(1);
 
 /// Runs a program; what it does not end by itself is an outcome without a code, and a
 /// line in the log. What a code means is the policy's, and so is the line about it.
 /// `unwanted`: nobody waits for the outcome any more.
-pub(super) fn run(program: &Program, unwanted: &dyn Fn() -> bool, log: &Log) -> Done {
+pub(super) fn run(
+    program: &Program,
+    unwanted: &dyn Fn() -> bool,
+    lost: &Mutex<Vec<Child>>,
+    log: &Log,
+) -> Done {
     if unwanted() {
         return Done::Failed;
+    }
+    let lost = || lost.lock().unwrap_or_else(PoisonError::into_inner);
+    // Those that have ended after all leave no zombie.
+    lost().retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    if lost().len() >= LOST {
+        let why = format!("was not started: {LOST} programs before it cannot be ended");
+        log.error(program.tag.failure(&why, b""));
+        return Done::Ended(Outcome::default());
     }
     let mut running = match Running::start(program) {
         Ok(running) => running,
         Err(error) => {
             let why = format!("cannot be started: {error}");
-            log.line(program.tag.failure(&why, b""));
+            log.error(program.tag.failure(&why, b""));
             return Done::Ended(Outcome::default());
         }
     };
     let ended = running.wait(program, unwanted);
-    let outcome = running.stop();
+    let (outcome, left) = running.stop();
+    if let Some(child) = left {
+        let why = "cannot be killed and is left to itself";
+        log.error(program.tag.failure(why, b""));
+        lost().push(child);
+    }
     let why = match ended {
         Ok(()) if outcome.code.is_some() => None,
         Ok(()) => Some("was killed".to_owned()),
         Err(trouble) => Some(trouble),
     };
     if let Some(why) = why {
-        log.line(program.tag.failure(&why, &outcome.stderr));
+        log.error(program.tag.failure(&why, &outcome.stderr));
     }
     Done::Ended(outcome)
 }
@@ -117,7 +141,7 @@ impl Running {
             .into_iter()
             .flatten()
             .try_for_each(|pipe| rustix::io::ioctl_fionbio(pipe, true));
-        let mut running = Self {
+        let running = Self {
             pid: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
             child,
             stdin,
@@ -221,20 +245,27 @@ impl Running {
         let _ = poll(&mut pipes, Timespec::try_from(tick).ok().as_ref());
     }
 
-    /// Takes its exit status; ends it first, with its group, if it did not itself.
-    fn stop(&mut self) -> Outcome {
+    /// Takes its exit status; ends it first, with its group, if it did not itself. Gives
+    /// it back if it cannot be ended.
+    fn stop(mut self) -> (Outcome, Option<Child>) {
         if let Some(pid) = self.pid.filter(|_| !self.complete) {
             // Nobody may be left, which is as good.
             let _ = kill_process_group(pid, Signal::KILL);
         }
-        let status = self.child.wait();
+        let end = Instant::now() + DYING;
+        let status = loop {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < end => std::thread::sleep(SHORT_TICK),
+                Ok(None) => return (Outcome::default(), Some(self.child)),
+                status => break status.ok().flatten(),
+            }
+        };
         let mut outcome = std::mem::take(&mut self.outcome);
         outcome.code = status
-            .ok()
             .filter(|_| self.complete)
             .as_ref()
             .and_then(ExitStatus::code);
-        outcome
+        (outcome, None)
     }
 }
 

@@ -52,11 +52,14 @@ pub(super) enum Purpose {
 pub(super) type Refusal = &'static str;
 
 const UNKNOWN_USER: Refusal = "unknown user";
-pub(super) const WRONG_PASSWORD: Refusal = "wrong password";
+const WRONG_PASSWORD: Refusal = "wrong password";
 const PAM_NOT_FOR_LEVELS: Refusal = "PAM knows no password of a level";
 const NOBODYS_NAME: Refusal = "nobody logs in under this name";
 const ACCESS_LIST: Refusal = "access list";
 const EXPIRED: Refusal = "password has expired";
+const NO_DAY: Refusal = "its day of expiry cannot be read";
+const NO_HASH: Refusal = "its hash is none that crypt(3) makes";
+const NO_PASSWORD: Refusal = "its password is empty or an asterisk, which lets nobody in";
 
 /// What a right password proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,6 +240,23 @@ fn missing(login: &Login) -> Refusal {
     }
 }
 
+/// Why a password was not the one of a hash or a file.
+pub(super) fn wrong(policy: &Policy, client: &Client, login: &Login) -> Refusal {
+    match credential(policy, client, login).as_deref() {
+        Some(Credential::Hash(hash)) if hash.expose() == b"*" => NO_PASSWORD,
+        Some(Credential::Hash(hash)) if !(is_des(hash) || hash.expose().starts_with(b"$")) => {
+            NO_HASH
+        }
+        _ => WRONG_PASSWORD,
+    }
+}
+
+/// Whether this is a hash of the oldest kind.
+pub(crate) fn is_des(hash: &Secret) -> bool {
+    let is_of_it = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/');
+    hash.len() == 13 && hash.expose().iter().all(is_of_it)
+}
+
 /// What a file that has no such line means.
 pub(super) fn not_in_file(login: &Login) -> Refusal {
     match login.purpose {
@@ -410,7 +430,11 @@ pub(super) fn admit(
     };
     let left = expires.map(|day| day.days().saturating_sub(today.days()));
     if left.is_some_and(|left| left <= 0) {
-        return Err((EXPIRED, b"Password has expired"));
+        let why = match expires {
+            Some(Date::NEVER) => NO_DAY,
+            _ => EXPIRED,
+        };
+        return Err((why, b"Password has expired"));
     }
     let message = profile
         .and_then(|profile| profile.message.as_deref())

@@ -46,6 +46,7 @@ use std::sync::Arc;
 use tacacs_common::secret::Secret;
 
 pub use author::{Decision, Errand};
+pub(crate) use login::is_des;
 pub use rules::{Ruling, Search};
 pub use session::{
     Answer, Attempt, ChangeRequest, Changed, Checked, Done, Effect, Input, PamRequest, PamSays,

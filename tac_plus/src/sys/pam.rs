@@ -131,6 +131,7 @@ pub(crate) fn authenticate(
         let why = format!("PAM cannot start (error {started})");
         return Err(Refused::Undecided(why));
     }
+    let mut phase = "set-up";
     let mut status = PAM_SUCCESS;
     for (item, value) in &items {
         if status == PAM_SUCCESS && !value.is_empty() {
@@ -139,10 +140,12 @@ pub(crate) fn authenticate(
         }
     }
     if status == PAM_SUCCESS {
+        phase = "authentication";
         // SAFETY: as above; the conversation is called from this thread only.
         status = unsafe { pam_authenticate(handle, PAM_DISALLOW_NULL_AUTHTOK) };
     }
     if status == PAM_SUCCESS {
+        phase = "account";
         // SAFETY: as above.
         status = unsafe { pam_acct_mgmt(handle, PAM_DISALLOW_NULL_AUTHTOK) };
     }
@@ -155,6 +158,7 @@ pub(crate) fn authenticate(
             (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
         };
         let why = text.unwrap_or_else(|| format!("error {status}"));
+        let why = format!("{phase}: {why}");
         Err(if UNDECIDED.contains(&status) {
             Refused::Undecided(why)
         } else {

@@ -162,6 +162,11 @@ impl Server {
         );
     }
 
+    /// The line that was waited for last.
+    pub fn last_line(&self) -> &str {
+        self.seen.last().map_or("", String::as_str)
+    }
+
     /// Every line logged so far and until the end of a server that was stopped.
     pub fn all_lines(&mut self) -> String {
         self.seen.extend(self.lines.iter());

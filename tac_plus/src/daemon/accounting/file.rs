@@ -66,7 +66,7 @@ impl RecordFile {
     fn report(&mut self, path: &Path, result: &io::Result<()>) {
         let path = path.display();
         match result {
-            Err(error) if !self.failing => self.log.line(format!(
+            Err(error) if !self.failing => self.log.error(format!(
                 "accounting file {path} cannot be written: {error}; records are answered with ERROR"
             )),
             Ok(()) if self.failing => {

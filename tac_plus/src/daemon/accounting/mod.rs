@@ -219,17 +219,17 @@ impl Writer {
                 }
             }
         }
-        let Some(syslog) = &mut self.syslog else {
+        let Some(system) = &mut self.syslog else {
             return true;
         };
         let text = String::from_utf8_lossy(line);
         let fields = text.trim_end_matches('\n').split('\t').map(lone_blanks);
         // The original's four blanks between fields.
         let message = fields.collect::<Vec<_>>().join("    ");
-        let sent = syslog.send(self.stamp.text(), &message);
+        let sent = system.send(self.stamp.text(), syslog::INFO, &message);
         // When it begins and when it ends, not every time.
         match &sent {
-            Err(error) if !self.failing => self.log.line(no_syslog(error)),
+            Err(error) if !self.failing => self.log.error(no_syslog(error)),
             Ok(()) if self.failing => self.log.line("the system log takes records again"),
             _ => {}
         }

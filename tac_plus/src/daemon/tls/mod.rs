@@ -98,7 +98,11 @@ impl Certificate {
     /// One that was good just now.
     fn new(chain: &[CertificateDer<'static>]) -> Result<Self, &'static str> {
         let (own, intermediates) = chain.split_first().ok_or("the client has no certificate")?;
-        let end = Fields::of(own).and_then(|fields| fields.not_after());
+        let fields = Fields::of(own);
+        if !fields.as_ref().is_some_and(Fields::may_sign) {
+            return Err("its certificate's keyUsage has no digitalSignature");
+        }
+        let end = fields.and_then(|fields| fields.not_after());
         let end = end.ok_or("its certificate does not say when it runs out")?;
         let left = Duration::from_secs(end.saturating_sub(UnixTime::now().as_secs()));
         Ok(Self {

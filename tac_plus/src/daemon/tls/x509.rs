@@ -1,7 +1,7 @@
 //! What the TLS library checks in a certificate and does not tell.
 //!
-//! Owns the way through a certificate's DER (RFC 5280 section 4.1) to its names and to
-//! the end of its validity. Must never take what it does not understand for a
+//! Owns the way through a certificate's DER (RFC 5280 section 4.1) to its names, to the
+//! end of its validity and to what its key is for. Must never take what it does not understand for a
 //! certificate without an end.
 
 use crate::policy::values::Date;
@@ -10,12 +10,19 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 /// `[0]`, in front of the version, which the oldest certificates do not have.
 const VERSION: u8 = 0xa0;
+/// `[3]`.
+const EXTENSIONS: u8 = 0xa3;
+const BOOLEAN: u8 = 0x01;
+/// 2.5.29.15.
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 
 /// Some of what was signed, as the bytes within each SEQUENCE.
 pub(super) struct Fields<'a> {
     pub(super) issuer: &'a [u8],
     validity: &'a [u8],
     pub(super) subject: &'a [u8],
+    /// The key, and behind it what may be left out.
+    rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
@@ -28,11 +35,12 @@ impl<'a> Fields<'a> {
         let (_, _, rest) = element(algorithm)?;
         let (_, issuer, rest) = element(rest)?;
         let (_, validity, rest) = element(rest)?;
-        let (_, subject, _) = element(rest)?;
+        let (_, subject, rest) = element(rest)?;
         Some(Self {
             issuer,
             validity,
             subject,
+            rest,
         })
     }
 
@@ -41,6 +49,46 @@ impl<'a> Fields<'a> {
         let (_, _, after) = element(self.validity)?;
         let (tag, text, _) = element(after)?;
         time(tag, text)
+    }
+}
+
+impl Fields<'_> {
+    /// Whether its key may prove who somebody is: a keyUsage, if there is one, has
+    /// digitalSignature (RFC 5280 section 4.2.1.3).
+    pub(super) fn may_sign(&self) -> bool {
+        self.key_usage().is_some_and(|usage| {
+            usage.is_none_or(|bits| bits.first().is_some_and(|first| first & 0x80 != 0))
+        })
+    }
+
+    /// The bits of its keyUsage; the outer `None` is what nobody can read.
+    fn key_usage(&self) -> Option<Option<&[u8]>> {
+        let (_, _, mut rest) = element(self.rest)?;
+        while !rest.is_empty() {
+            let (tag, contents, behind) = element(rest)?;
+            rest = behind;
+            if tag != EXTENSIONS {
+                continue;
+            }
+            let (_, mut extensions, _) = element(contents)?;
+            while !extensions.is_empty() {
+                let (_, extension, behind) = element(extensions)?;
+                extensions = behind;
+                let (_, id, mut value) = element(extension)?;
+                if id != KEY_USAGE {
+                    continue;
+                }
+                let (tag, text, behind) = element(value)?;
+                value = if tag == BOOLEAN {
+                    element(behind)?.1
+                } else {
+                    text
+                };
+                let (_, bits, _) = element(value)?;
+                return Some(Some(bits.get(1..).unwrap_or_default()));
+            }
+        }
+        Some(None)
     }
 }
 
@@ -95,6 +143,29 @@ mod tests {
 
     fn not_after(certificate: &[u8]) -> Option<u64> {
         Fields::of(certificate)?.not_after()
+    }
+
+    #[test]
+    fn a_key_may_sign_unless_its_usage_says_otherwise() {
+        use rcgen::KeyUsagePurpose::{DigitalSignature, KeyAgreement, KeyEncipherment};
+        for (usages, expected) in [
+            (vec![], true),
+            (vec![DigitalSignature], true),
+            (vec![DigitalSignature, KeyEncipherment], true),
+            (vec![KeyEncipherment], false),
+            (vec![KeyAgreement], false),
+        ] {
+            let mut params = CertificateParams::new(["r1.example.net".to_owned()]).unwrap();
+            params.key_usages = usages;
+            let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            let der = certificate.der();
+            assert_eq!(
+                Fields::of(der).unwrap().may_sign(),
+                expected,
+                "{:?}",
+                params.key_usages
+            );
+        }
     }
 
     #[test]

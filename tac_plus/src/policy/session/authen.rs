@@ -181,7 +181,7 @@ impl Session {
             Done::Pam(says) => return self.pam(policy, today, login, says),
             Done::Checked(Checked::Right) => Ok(Proof::User),
             Done::Checked(Checked::RightUntil(day)) => Ok(Proof::Until(day)),
-            Done::Checked(Checked::Wrong) => Err(login::WRONG_PASSWORD),
+            Done::Checked(Checked::Wrong) => Err(login::wrong(policy, &self.client, &login)),
             Done::Checked(Checked::Unknown) => Err(login::not_in_file(&login)),
             _ => return self.undecided(&login, "the password could not be checked"),
         };

@@ -182,6 +182,37 @@ fn users_are_warned_two_weeks_before_their_last_day_and_kept_out_after_it() {
 }
 
 #[test]
+fn reasons_that_would_mislead_are_told_apart() {
+    let configuration = "host = 192.0.2.1 { key = \"a secret of more than sixteen\" }\n\
+         user = day { login = des mEX027bHtzTlQ expires = \"32 Foo\" }\n\
+         user = over { login = des mEX027bHtzTlQ expires = \"Nov 23 2026\" }\n\
+         user = hash { login = des nonsense }\n\
+         user = empty { login = cleartext \"\" }\n\
+         user = wrong { login = des mEX027bHtzTlQ }\n";
+    for (user, checked, reason) in [
+        ("day", Checked::Right, "its day of expiry cannot be read"),
+        ("over", Checked::Right, "password has expired"),
+        (
+            "hash",
+            Checked::Wrong,
+            "its hash is none that crypt(3) makes",
+        ),
+        (
+            "empty",
+            Checked::Wrong,
+            "its password is empty or an asterisk, which lets nobody in",
+        ),
+        ("wrong", Checked::Wrong, "wrong password"),
+    ] {
+        let mut talk = Talk::with(configuration, ONE);
+        talk.start(start(AuthenType::Ascii, user, b""));
+        talk.say("secret");
+        let said = talk.told(Done::Checked(checked));
+        assert!(said.ends_with(&format!(" reason='{reason}'")), "{said}");
+    }
+}
+
+#[test]
 fn whatever_becomes_of_a_decoy_it_changes_no_verdict() {
     for (user, password, why) in [
         ("clear", "wrong", "wrong password"),
