@@ -41,8 +41,10 @@ pub(crate) fn about(site: &Site<'_>, config: &Config, name: &str) -> Answer<Gran
     config
         .servers
         .retain(|server| server.tls.is_some() || !matches!(server.address, Address::Name { .. }));
+    // su and sudo ask here too, and whoever started them may stop them in the middle.
     let mut client = Client::new(&config)
         .with_hold_down(site.hold_down, config.global.hold_down)
+        .distrusting_its_caller(true)
         .within(LIMIT);
     match client.authorize(&request) {
         Outcome::Pass(answer) => granted(&config, &request, &answer),

@@ -145,6 +145,30 @@ fn without_a_port_of_roots_own_the_login_is_refused() -> Result {
     Ok(())
 }
 
+/// A host without IPv6 knows the server by addresses of both families.
+#[test]
+fn an_address_that_cannot_be_reached_hides_no_want_of_ports() -> Result {
+    let stage = host("aaa1.example.net:49", "local_ports = no")
+        .file("/etc/nsswitch.conf", 0o644, "hosts: files\n")
+        .file(
+            "/etc/hosts",
+            0o644,
+            "127.0.0.1 aaa1.example.net\n2001:db8::1 aaa1.example.net\n",
+        )
+        .start()?;
+    let peer = stage.peer(SERVER, &Script::authen([Step::fail()]))?;
+    let _hog = without_ports(&stage, "tcp")?;
+
+    for (way, login) in [
+        ("su", su(&stage, "bob", LOCAL_PASSWORD)?),
+        ("ssh", ssh(&stage, "bob", LOCAL_PASSWORD)?),
+    ] {
+        assert_eq!(login.stdout, "", "{way}: {login}{}", stage.logs());
+    }
+    assert_eq!(peer.seen("connect")?, []);
+    Ok(())
+}
+
 #[test]
 fn who_takes_every_port_of_a_resolver_makes_no_denied_user_local() -> Result {
     let stage = host("aaa1.example.net:49", "")

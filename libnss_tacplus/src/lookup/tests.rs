@@ -329,3 +329,18 @@ fn a_user_called_like_a_group_of_the_host_is_not_in_that_group() {
     }
     assert_eq!(names, ["alice", "guest", "tacacs15"]);
 }
+
+#[test]
+fn a_lookup_notes_a_dead_server_without_a_lock_that_whoever_started_su_could_keep() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root's programs ask a server");
+        return;
+    }
+    let host = Host::new();
+    host.write("tacplus.conf", &format!("{CONF}unknown = authorize\n"));
+    std::os::unix::fs::symlink("/usr/bin/su", host.path("proc/exe")).unwrap();
+    assert_eq!(host.uid_of("erin"), Err(Failure::Unreachable));
+    let noted = std::fs::read_to_string(host.path("servers")).unwrap();
+    assert!(noted.ends_with(" 127.0.0.1:1\n"), "{noted}");
+    assert!(!host.path("servers.lock").exists());
+}

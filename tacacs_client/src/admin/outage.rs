@@ -4,10 +4,12 @@
 //! Owns their words and the reading of the host's files for them. Must never show anything of
 //! a password.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode as Permissions, OFlags};
 use tacacs_common::config::{Address, Config, Mode, Server, UnreachablePolicy};
 
 /// The files of the host that tell who could get in without a server.
@@ -222,13 +224,27 @@ impl Account<'_> {
     fn has_key(&self, root: &Path) -> bool {
         ["authorized_keys", "authorized_keys2"].iter().any(|file| {
             let home = root.join(self.home.trim_start_matches('/'));
-            let keys = fs::read_to_string(home.join(".ssh").join(file));
+            let keys = users_file(&home.join(".ssh").join(file));
             keys.is_ok_and(|keys| {
                 let mut lines = keys.lines().map(str::trim_start);
                 lines.any(|line| !line.is_empty() && !line.starts_with('#'))
             })
         })
     }
+}
+
+/// Longest part of a user's file that is read.
+const LONGEST: u64 = 1024 * 1024;
+
+/// What stands in a file of a user's, who may have put anything in its place.
+fn users_file(path: &Path) -> io::Result<String> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Permissions::empty())?);
+    let mut text = Vec::new();
+    if file.metadata()?.is_file() {
+        file.take(LONGEST).read_to_end(&mut text)?;
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ fn connect_tcp(
     let mut rest = addresses.iter();
     let mut pending: Vec<Socket> = Vec::new();
     let mut begun = None;
-    let mut last = Trouble::Resolve(io::Error::other("it has no address now"));
+    let mut trouble = None;
     loop {
         let more = match rest.next() {
             None => false,
@@ -141,7 +141,7 @@ fn connect_tcp(
                         begun.get_or_insert_with(Instant::now);
                         pending.push(socket);
                     }
-                    Err(trouble) => last = trouble,
+                    Err(next) => trouble = Some(graver(trouble, next)),
                 }
                 rest.len() > 0
             }
@@ -150,7 +150,8 @@ fn connect_tcp(
             if more {
                 continue;
             }
-            return Err(last);
+            let none = || Trouble::Resolve(io::Error::other("it has no address now"));
+            return Err(trouble.unwrap_or_else(none));
         }
         // At the end one more look: while this process was stopped the kernel went on.
         let remaining = wait.remaining().unwrap_or_default();
@@ -162,12 +163,19 @@ fn connect_tcp(
         match first_ready(&mut pending, limit) {
             Ok(Some(socket)) => return Ok(socket),
             Ok(None) if remaining.is_zero() => {
-                return Err(timed_out(begun.unwrap_or_else(Instant::now), server, wait));
+                let late = timed_out(begun.unwrap_or_else(Instant::now), server, wait);
+                return Err(graver(trouble, late));
             }
             Ok(None) => {}
-            Err(trouble) => last = trouble,
+            Err(next) => trouble = Some(graver(trouble, next)),
         }
     }
+}
+
+/// What the troubles with two addresses of a server come to: a shortage of this host stays
+/// one, for the server may be alive at the address that it kept from being tried.
+fn graver(before: Option<Trouble>, next: Trouble) -> Trouble {
+    before.filter(Trouble::is_shortage).unwrap_or(next)
 }
 
 /// Starts connecting, from one of the last ports if users have taken all others. The flag

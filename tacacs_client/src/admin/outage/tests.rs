@@ -89,6 +89,24 @@ fn a_host_that_an_outage_would_close_to_everybody_is_warned_of() {
 }
 
 #[test]
+fn what_a_user_puts_in_the_place_of_keys_is_not_waited_for() {
+    let (_folder, host) = host(&[], &[]);
+    let keys = host.root.join("home/alice/.ssh/authorized_keys");
+    fs::remove_file(&keys).unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(&keys).status();
+    assert!(pipe.unwrap().success());
+    let config = config(
+        "fallback_users = alice",
+        &format!("{NEAR}[mapping]\nmode = local"),
+    );
+    let is_warned = || warnings(&config, &host).concat().contains(LOCKED);
+    assert!(is_warned());
+    fs::remove_file(&keys).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &keys).unwrap();
+    assert!(is_warned());
+}
+
+#[test]
 fn where_servers_have_users_of_their_own_local_ones_get_in() {
     let (_folder, host) = host(&[], &[]);
     assert_eq!(warnings(&config("", NEAR), &host), [""; 0]);

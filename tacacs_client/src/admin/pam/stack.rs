@@ -87,9 +87,9 @@ const ASKS: [&str; 14] = [
     "lsass",
     "centrifydc",
 ];
-const REFUSES: [&str; 5] = ["deny", "rootok", "wheel", "timestamp", "rhosts"];
+const REFUSES: [&str; 6] = ["deny", "rootok", "wheel", "timestamp", "rhosts", "fprintd"];
 /// Second factors are among them: a code is not the password.
-const ELSEWHERE: [&str; 54] = [
+const ELSEWHERE: [&str; 52] = [
     "access",
     "cap",
     "debug",
@@ -101,7 +101,6 @@ const ELSEWHERE: [&str; 54] = [
     "fail_delay",
     "faildelay",
     "faillock",
-    "fprintd",
     "ftp",
     "gnome_keyring",
     "google_authenticator",
@@ -137,7 +136,6 @@ const ELSEWHERE: [&str; 54] = [
     "time",
     "tmpdir",
     "tty_audit",
-    "u2f",
     "umask",
     "usertype",
     "warn",
@@ -152,6 +150,11 @@ impl Role {
         let name = name.strip_prefix("pam_").unwrap_or(name);
         if name == "tacplus" {
             Self::Ours
+        } else if name == "u2f" {
+            match words.iter().any(|word| word == "nouserok") {
+                true => Self::Elsewhere,
+                false => Self::Refuses,
+            }
         } else if name == "exec" && words.iter().any(|word| word == "expose_authtok") {
             Self::Unknown
         } else if CHECKS.contains(&name) {

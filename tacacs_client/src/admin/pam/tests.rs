@@ -179,6 +179,20 @@ fn what_is_not_known_to_check_passwords_is_a_warning() {
 }
 
 #[test]
+fn a_finger_or_a_key_in_the_place_of_the_password_lets_nobody_in_without_it() {
+    for (line, expected) in [
+        ("auth sufficient pam_fprintd.so", None),
+        ("auth sufficient pam_u2f.so cue", None),
+        // Whoever has registered none gets in.
+        ("auth sufficient pam_u2f.so cue nouserok", Some(LetsIn)),
+    ] {
+        let found = places(&[("etc/pam.d/sudo", &format!("{NEW}{line}\n{UNIX}"))]);
+        let expected = expected.map(|weight| (weight, "/etc/pam.d/sudo:1".to_owned()));
+        assert_eq!(found, Vec::from_iter(expected), "{line}");
+    }
+}
+
+#[test]
 fn files_that_include_themselves_and_one_another_end() {
     let twice = "auth include a\nauth substack b\nauth include a\n";
     let found = places(&[
