@@ -252,6 +252,8 @@ impl Folder {
                 // Kept until the name is gone: a writer that has just made it must not
                 // take it for its own.
                 rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+                    // Else somebody has swept it, and the name may be a living writer's.
+                    && rustix::fs::fstat(&file).is_ok_and(|stat| stat.st_nlink > 0)
                     && self.remove(name).is_ok()
             })
         });

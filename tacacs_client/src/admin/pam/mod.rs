@@ -76,20 +76,17 @@ fn of_line(path: &Path, line: &Line) -> Option<Finding> {
         return None;
     }
     let place = place(path, line);
-    Some(if control.in_brackets {
-        Finding {
-            weight: Weight::LocksOut,
-            text: format!(
-                "{place}: this line refuses root and every local user, to whom the module answers user_unknown: write user_unknown=ignore into its brackets"
-            ),
-        }
+    let instead = if control.in_brackets {
+        "write user_unknown=ignore into its brackets"
     } else {
-        Finding {
-            weight: Weight::Warning,
-            text: format!(
-                "{place}: this line refuses root and every local user, as it does with the C module; brackets with user_unknown=ignore leave them to the lines below (pam_tacplus(8))"
-            ),
-        }
+        "brackets with user_unknown=ignore leave them to the lines below (pam_tacplus(8)), and \
+         user_unknown=die says that it is meant, as the C module has it"
+    };
+    Some(Finding {
+        weight: Weight::LocksOut,
+        text: format!(
+            "{place}: this line refuses root and every local user, to whom the module answers user_unknown: {instead}"
+        ),
     })
 }
 

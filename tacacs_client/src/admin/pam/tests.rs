@@ -73,12 +73,16 @@ fn lines_that_do_not_lock_out_pass() {
 }
 
 #[test]
-fn required_and_requisite_are_told_and_not_refused() {
+fn required_and_requisite_lock_out_unless_the_line_says_that_it_is_meant() {
+    let found = |control: &str| {
+        let stack = format!("auth {control} pam_tacplus.so\nauth required pam_unix.so\n");
+        places(&[("etc/pam.d/su", &stack)])
+    };
     for control in ["required", "requisite"] {
-        let stack = format!("auth {control} pam_tacplus.so\nauth required pam_permit.so\n");
-        let found = places(&[("etc/pam.d/su", &stack)]);
-        assert_eq!(found, [(Warning, "/etc/pam.d/su:1".to_owned())]);
+        let locks_out = (LocksOut, "/etc/pam.d/su:1".to_owned());
+        assert_eq!(found(control), [locks_out], "{control}");
     }
+    assert_eq!(found("[success=ok user_unknown=die default=die]"), []);
 }
 
 #[test]
