@@ -286,6 +286,29 @@ fn a_kept_connection_serves_no_other_server_of_the_same_name() {
 }
 
 #[test]
+fn a_client_in_a_setuid_program_notes_a_dead_server_without_the_lock_that_logins_take() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root writes the hold-down");
+        return;
+    }
+    // Port 1, where nobody listens.
+    let address = std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let dead = Peer {
+        address,
+        ..answering(PASS)
+    };
+    for setuid in [true, false] {
+        let setup = Setup::new(&[&dead]);
+        let mut client = setup.client().distrusting_its_caller(setuid);
+        assert!(matches!(pap(&mut client), Outcome::Unreachable(_)));
+        assert!(setup.is_held(address));
+        let mut lock = setup.hold_file().into_os_string();
+        lock.push(".lock");
+        assert_eq!(std::path::Path::new(&lock).exists(), !setuid);
+    }
+}
+
+#[test]
 fn dead_servers_are_asked_once_a_login_and_not_in_every_phase() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root writes the hold-down");
