@@ -173,17 +173,11 @@ fn make_install_refuses_while_a_line_would_lock_root_out() -> Result {
     assert!(stage.path(installed).is_file());
 
     stage.sh("rm -r /run/new/usr")?.success()?;
-    // A line that refuses on purpose, as with the C module, is told and goes on.
-    put(
-        "/run/new",
-        &format!("auth required pam_tacplus.so\n{SSHD_STACK}"),
-    )?;
+    // A line that says that it refuses on purpose, as with the C module, goes on.
+    let meant = "auth [success=ok user_unknown=die default=die] pam_tacplus.so";
+    put("/run/new", &format!("{meant}\n{SSHD_STACK}"))?;
     let told = make_install(&stage, "DESTDIR=/run/new")?;
     assert_eq!(told.code, 0, "{told}");
-    assert!(
-        told.stderr.contains("warning: /run/new/etc/pam.d/sshd:1: "),
-        "{told}"
-    );
     assert!(stage.path(installed).is_file());
 
     // The stage looks for secrets in all that is left, which takes its time.

@@ -54,7 +54,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use crate::effects::Effects;
 use crate::trust::Trust;
@@ -238,7 +238,7 @@ impl Daemon {
 struct Doors {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
-    open: Vec<(Endpoint, AbortHandle)>,
+    open: Vec<(Endpoint, JoinHandle<()>)>,
 }
 
 impl Doors {
@@ -250,8 +250,7 @@ impl Doors {
             self.shared.log.line(line);
             let stop = self.stop.subscribe();
             let task = accept(Arc::clone(&self.shared), listener, endpoint.tls, stop);
-            self.open
-                .push((endpoint, tokio::spawn(task).abort_handle()));
+            self.open.push((endpoint, tokio::spawn(task)));
         }
         Ok(())
     }
@@ -260,19 +259,20 @@ impl Doors {
         self.open.iter().map(|(endpoint, _)| *endpoint).collect()
     }
 
-    /// Closes what is not wanted any more. Connections that came that way go on.
-    fn close_all_but(&mut self, wanted: &[Endpoint]) {
-        self.open.retain(|(endpoint, task)| {
-            let stays = wanted.contains(endpoint);
-            if !stays {
-                let address = endpoint.address;
-                self.shared
-                    .log
-                    .line(format!("no longer listening on {address}"));
-                task.abort();
-            }
-            stays
-        });
+    /// Closes what is not wanted any more, and says so when it is closed. Connections that
+    /// came that way go on.
+    async fn close_all_but(&mut self, wanted: &[Endpoint]) {
+        let open = std::mem::take(&mut self.open).into_iter();
+        let (stay, go): (Vec<_>, Vec<_>) =
+            open.partition(|(endpoint, _)| wanted.contains(endpoint));
+        self.open = stay;
+        for (endpoint, task) in go {
+            task.abort();
+            let _ = task.await;
+            let address = endpoint.address;
+            let line = format!("no longer listening on {address}");
+            self.shared.log.line(line);
+        }
     }
 }
 
@@ -298,7 +298,7 @@ async fn reload(shared: &Shared, source: &Arc<Source>, doors: &mut Doors) -> Res
             log.set_style(setup.style);
             let before = shared.replace(setup.current);
             tokio::spawn(forget(before));
-            doors.close_all_but(&setup.endpoints);
+            doors.close_all_but(&setup.endpoints).await;
             if let Err(error) = doors.open(listeners) {
                 log.error(format!("cannot listen: {error}"));
             }
